@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ConsoleConfig(AppConfig):
+    name = "store.console"
+    default_auto_field = "django.db.models.BigAutoField"

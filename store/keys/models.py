@@ -1,0 +1,106 @@
+"""API keys: what a client shows, what it opens, and how much it may spend."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from store.accounts.models import Organization, User
+from store.catalog.models import Listing
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def visible_to(self, user: Any) -> ApiKeyQuerySet:
+        """The keys of the user's organizations."""
+        return self.filter(organization__in=Organization.objects.visible_to(user))
+
+    def live(self) -> ApiKeyQuerySet:
+        return self.filter(revoked_at=None).filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+
+
+class ApiKey(models.Model):
+    """A secret of which only the digest is kept. Opens ``listings``, within its limits."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="api_keys")
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(_("name"), max_length=80)
+    prefix = models.CharField(max_length=16, unique=True, editable=False)  # the part that may be shown
+    digest = models.BinaryField(max_length=32, unique=True, editable=False)  # sha256 of the whole secret
+    listings = models.ManyToManyField(Listing, related_name="api_keys")
+    requests_per_minute = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True)
+    tokens_per_minute = models.PositiveIntegerField(_("tokens per minute"), null=True, blank=True)
+    max_parallel = models.PositiveIntegerField(_("calls at once"), null=True, blank=True)
+    allowed_networks = ArrayField(models.CharField(max_length=43), default=list, blank=True)  # CIDR; empty: all
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rotated_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="rotated_to")
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+
+    def __str__(self) -> str:
+        return self.prefix
+
+
+class KeyUse(models.Model):
+    """The row that an opening run locks: how many runs of the key are open now."""
+
+    api_key = models.OneToOneField(ApiKey, primary_key=True, on_delete=models.CASCADE, related_name="use")
+    open_runs = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.api_key_id}: {self.open_runs}"
+
+
+class Period(models.TextChoices):
+    DAY = "day", _("per day")
+    MONTH = "month", _("per month")
+    TOTAL = "total", _("in all")
+
+
+class Budget(models.Model):
+    """The most that a key may spend in a period (UTC), on all its listings or on one."""
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="budgets")
+    listing = models.ForeignKey(Listing, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    period = models.CharField(max_length=5, choices=Period)
+    limit_nano = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["api_key", "listing", "period"], name="budget_once", nulls_distinct=False
+            ),
+            models.CheckConstraint(condition=Q(limit_nano__gte=0), name="budget_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.api_key_id}: {self.limit_nano} {self.period}"
+
+
+class BudgetUse(models.Model):
+    """What was captured and is held against a budget in the period that begins on ``starts_on`` (UTC; 1970-01-01 for the total)."""
+
+    budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="uses")
+    starts_on = models.DateField()
+    used_nano = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["budget", "starts_on"], name="budget_use_once"),
+            models.CheckConstraint(condition=Q(used_nano__gte=0), name="budget_use_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.budget_id} from {self.starts_on}: {self.used_nano}"

@@ -1,0 +1,113 @@
+"""A run: one metered request, from its hold to its settlement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from store.accounts.models import Organization, User
+from store.catalog.models import Listing, Price, Release
+from store.keys.models import ApiKey
+from store.ledger.models import Hold
+
+
+class Gateway(models.Model):
+    """A web process that has runs open, by its own word. One that is silent for long is dead: the reaper settles its runs."""
+
+    id = models.UUIDField(primary_key=True)
+    started_at = models.DateTimeField(db_default=Now())
+    heartbeat_at = models.DateTimeField(db_default=Now())
+    suspected_at = models.DateTimeField(null=True)  # when the reaper first found it silent
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class RunStatus(models.TextChoices):
+    OPEN = "open", _("Running")
+    SUCCEEDED = "succeeded", _("Succeeded")
+    CANCELLED = "cancelled", _("Cancelled")  # the client went away; what was made is charged
+    FAILED = "failed", _("Failed")  # our fault: what was made is charged, nothing if nothing was
+
+
+class Endpoint(models.TextChoices):
+    CHAT = "chat", _("Chat")
+    COMPLETION = "completion", _("Completion")
+    PLAYGROUND = "playground", _("Playground")
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def visible_to(self, user: Any) -> RunQuerySet:
+        """The runs that the user's organizations paid for."""
+        return self.filter(organization__in=Organization.objects.visible_to(user))
+
+
+class Run(models.Model):
+    """A request that was accepted. Settled exactly once: the move away from OPEN is a compare-and-set."""
+
+    id = models.UUIDField(primary_key=True)  # version 7: sorts by time
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="runs")
+    user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")  # the playground's visitor
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT, related_name="runs")
+    listing = models.ForeignKey(Listing, on_delete=models.PROTECT, related_name="runs")
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="+")
+    price = models.ForeignKey(Price, on_delete=models.PROTECT, related_name="+")
+    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, related_name="run")
+    gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, related_name="runs")
+    budget_uses = ArrayField(models.BigIntegerField(), default=list)  # ids of the BudgetUse rows that hold its amount
+    endpoint = models.CharField(max_length=12, choices=Endpoint)
+    status = models.CharField(max_length=10, choices=RunStatus, default=RunStatus.OPEN)
+    request_id = models.CharField(max_length=64)
+    is_stream = models.BooleanField(default=False)
+    commission_ppm = models.PositiveIntegerField()  # the platform's share of the charge, parts per million, at the hold
+    prompt_tokens = models.PositiveIntegerField()
+    max_tokens = models.PositiveIntegerField()  # what the hold affords
+    output_tokens = models.PositiveIntegerField(default=0)
+    cached_tokens = models.PositiveIntegerField(default=0)
+    charge_nano = models.BigIntegerField(default=0)
+    finish_reason = models.CharField(max_length=10, blank=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=1)  # the highest epoch
+    worker = models.CharField(max_length=120, blank=True)
+    opened_at = models.DateTimeField(db_default=Now())
+    first_token_ms = models.PositiveIntegerField(null=True)  # since opened_at
+    settled_at = models.DateTimeField(null=True)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["gateway"], condition=Q(status="open"), name="run_open"),
+            models.Index(fields=["organization", "-id"], name="run_of_organization"),
+            models.Index(fields=["api_key", "-id"], name="run_of_key"),
+            models.Index(fields=["listing", "-id"], name="run_of_listing"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Replay(models.Model):
+    """The answer to a request that came with an Idempotency-Key: the same request again is answered from here."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="+")
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    body_sha256 = models.BinaryField(max_length=32)  # of the parsed body, canonical
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, related_name="replay")
+    chunks = models.BinaryField(null=True)  # inference.wire.encode_chunks of the whole answer; null while it runs
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "api_key", "key"], name="replay_once", nulls_distinct=False)
+        ]
+        indexes = [models.Index(fields=["created_at"], name="replay_age")]
+
+    def __str__(self) -> str:
+        return self.key
