@@ -21,6 +21,9 @@ WIRE_VERSION: Final = 1
 SERVE_TASK: Final = "serve.complete"
 COLD_QUEUE: Final = "serve.cold"
 ABORT_CHANNEL: Final = "serve.abort"
+REPLICAS: Final = (
+    "replicas"  # a Redis set: the workers that report. So that nobody has to scan the keys of a busy server
+)
 REPLICA_PREFIX: Final = "replica:"
 KEEPALIVE_INTERVAL_S: Final = 1.0  # a worker says this often which attempts it has in hand
 REPLICA_TTL_S: Final = 5  # a replica that has not reported for this long is gone
@@ -169,7 +172,8 @@ def _chunk_to_json(chunk: Chunk) -> dict[str, Any]:
 
 def _chunk_from_json(m: dict[str, Any]) -> Chunk:
     logprobs = tuple(
-        TokenLogprob(token_id=i, text=t, logprob=p, top=tuple((a, b, c) for a, b, c in top)) for i, t, p, top in m.get("l", ())
+        TokenLogprob(token_id=i, text=t, logprob=p, top=tuple((a, b, c) for a, b, c in top))
+        for i, t, p, top in m.get("l", ())
     )
     usage = m.get("u")
     return Chunk(
@@ -223,7 +227,10 @@ class Abort:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replica:
-    """What a worker reports of itself every second, as JSON under ``REPLICA_PREFIX + worker``, with REPLICA_TTL_S."""
+    """What a worker reports of itself every second: its name added to the set REPLICAS, this as JSON under REPLICA_PREFIX + its name.
+
+    The latter has REPLICA_TTL_S to live, so a name without a report is a worker that is gone.
+    """
 
     worker: str
     device: str  # "cpu", "cuda:0 NVIDIA H100"
