@@ -57,3 +57,4 @@ class RateState:
     limit_tokens: int | None = None
     remaining_tokens: int | None = None
     reset_tokens_s: float = 0.0
+    taken_tokens: int = 0  # from the allowance of tokens, by this call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -32,6 +33,8 @@ class ApiKey(models.Model):
     name = models.CharField(_("name"), max_length=80)
     prefix = models.CharField(max_length=16, unique=True, editable=False)  # the part that may be shown
     digest = models.BinaryField(max_length=32, unique=True, editable=False)  # sha256 of the whole secret
+    old_digest = models.BinaryField(max_length=32, unique=True, null=True, editable=False)  # of the secret before a rotation
+    old_until = models.DateTimeField(null=True, editable=False)  # the old secret works until then
     listings = models.ManyToManyField(Listing, related_name="api_keys")
     requests_per_minute = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True)
     tokens_per_minute = models.PositiveIntegerField(_("tokens per minute"), null=True, blank=True)
@@ -41,7 +44,6 @@ class ApiKey(models.Model):
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
-    rotated_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="rotated_to")
 
     objects = ApiKeyQuerySet.as_manager()
 
@@ -67,6 +69,13 @@ class Period(models.TextChoices):
     DAY = "day", _("per day")
     MONTH = "month", _("per month")
     TOTAL = "total", _("in all")
+
+
+def period_starts_on(period: str, today: date) -> date:
+    """The first day (UTC) of the period that ``today`` is in; 1970-01-01 for the total."""
+    if period == Period.TOTAL:
+        return date(1970, 1, 1)
+    return today.replace(day=1) if period == Period.MONTH else today
 
 
 class Budget(models.Model):

@@ -1,10 +1,24 @@
-"""The laws of money, where no program can go round them."""
+"""The laws of money, where no program can go round them.
+
+Every trigger that changes balances locks the wallets first, credit wallets by id and then the others by id: the lock order that
+``ledger.actions`` describes. All work on the whole statement at once.
+"""
 
 from django.db import migrations
 
 MOVE_POSTED = """
 CREATE FUNCTION ledger_transfer_moves_money() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    found bigint;
+    wanted bigint;
 BEGIN
+    PERFORM FROM ledger_wallet WHERE id IN (SELECT debit_id FROM moved UNION SELECT credit_id FROM moved)
+        ORDER BY kind <> 'credit', id FOR NO KEY UPDATE;
+    GET DIAGNOSTICS found = ROW_COUNT;
+    SELECT count(*) INTO wanted FROM (SELECT debit_id FROM moved UNION SELECT credit_id FROM moved) AS w;
+    IF found <> wanted THEN
+        RAISE EXCEPTION 'a transfer names a wallet that does not exist' USING ERRCODE = 'foreign_key_violation';
+    END IF;
     UPDATE ledger_wallet w SET posted_nano = posted_nano + d.delta
     FROM (SELECT wallet, sum(delta)::bigint AS delta
           FROM (SELECT debit_id AS wallet, -amount_nano AS delta FROM moved
@@ -18,7 +32,19 @@ CREATE TRIGGER transfer_moves_money AFTER INSERT ON ledger_transfer
 """
 MOVE_HELD = """
 CREATE FUNCTION ledger_hold_takes() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    found bigint;
+    wanted bigint;
 BEGIN
+    IF EXISTS (SELECT FROM taken WHERE status <> 'open') THEN
+        RAISE EXCEPTION 'a hold begins open' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    PERFORM FROM ledger_wallet WHERE id IN (SELECT wallet_id FROM taken) ORDER BY kind <> 'credit', id FOR NO KEY UPDATE;
+    GET DIAGNOSTICS found = ROW_COUNT;
+    SELECT count(DISTINCT wallet_id) INTO wanted FROM taken;
+    IF found <> wanted THEN
+        RAISE EXCEPTION 'a hold names a wallet that does not exist' USING ERRCODE = 'foreign_key_violation';
+    END IF;
     UPDATE ledger_wallet w SET held_nano = held_nano + d.delta
     FROM (SELECT wallet_id, sum(amount_nano)::bigint AS delta FROM taken GROUP BY wallet_id) AS d
     WHERE w.id = d.wallet_id AND d.delta <> 0;
@@ -29,11 +55,13 @@ CREATE TRIGGER hold_takes AFTER INSERT ON ledger_hold
 
 CREATE FUNCTION ledger_hold_releases() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    IF EXISTS (SELECT FROM old_holds o JOIN new_holds n USING (id)
-               WHERE o.status <> 'open' OR n.status = 'open'
-                  OR (n.wallet_id, n.amount_nano, n.created_at) IS DISTINCT FROM (o.wallet_id, o.amount_nano, o.created_at)) THEN
+    IF EXISTS (SELECT FROM new_holds n LEFT JOIN old_holds o USING (id)
+               WHERE o.status IS DISTINCT FROM 'open' OR n.status = 'open'
+                  OR (n.wallet_id, n.amount_nano, n.created_at, n.expires_at)
+                     IS DISTINCT FROM (o.wallet_id, o.amount_nano, o.created_at, o.expires_at)) THEN
         RAISE EXCEPTION 'a hold is resolved once, and changes in nothing else' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
+    PERFORM FROM ledger_wallet WHERE id IN (SELECT wallet_id FROM new_holds) ORDER BY kind <> 'credit', id FOR NO KEY UPDATE;
     UPDATE ledger_wallet w SET held_nano = held_nano - d.delta
     FROM (SELECT wallet_id, sum(amount_nano)::bigint AS delta FROM new_holds GROUP BY wallet_id) AS d
     WHERE w.id = d.wallet_id AND d.delta <> 0;
@@ -63,15 +91,19 @@ BEGIN
         IF NEW.posted_nano <> 0 OR NEW.held_nano <> 0 THEN
             RAISE EXCEPTION 'a wallet begins empty' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
+    ELSIF (NEW.id, NEW.organization_id, NEW.kind) IS DISTINCT FROM (OLD.id, OLD.organization_id, OLD.kind) THEN
+        RAISE EXCEPTION 'a wallet stays whose and what it is' USING ERRCODE = 'integrity_constraint_violation';
     ELSIF pg_trigger_depth() < 2 THEN
         RAISE EXCEPTION 'a balance moves by transfers and holds only' USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER wallet_begins_empty BEFORE INSERT ON ledger_wallet FOR EACH ROW EXECUTE FUNCTION ledger_guard_balance();
-CREATE TRIGGER wallet_balance_is_a_cache BEFORE UPDATE OF posted_nano, held_nano ON ledger_wallet
+CREATE TRIGGER wallet_balance_is_a_cache BEFORE UPDATE ON ledger_wallet
     FOR EACH ROW EXECUTE FUNCTION ledger_guard_balance();
 """
+
+
 class Migration(migrations.Migration):
     dependencies = [("ledger", "0001_initial")]
     operations = [migrations.RunSQL(law, reverse_sql=migrations.RunSQL.noop) for law in (MOVE_POSTED, MOVE_HELD, REFUSE)]

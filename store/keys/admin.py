@@ -1,0 +1,38 @@
+"""API keys as the store sees them: a prefix and limits, never a secret. They are changed by the verbs of ``keys.actions``."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from store.keys.models import ApiKey, Budget, BudgetUse
+from store.staff.read_only import ReadOnlyAdmin, ReadOnlyInline
+
+
+class BudgetInline(ReadOnlyInline):
+    model = Budget
+    fields = ("listing", "period", "limit_nano")
+
+
+class BudgetUseInline(ReadOnlyInline):
+    model = BudgetUse
+    fields = ("starts_on", "used_nano")
+    ordering = ("-starts_on",)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin):
+    list_display = ("prefix", "name", "organization", "created_by", "created_at", "expires_at", "revoked_at", "last_used_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at", "expires_at")
+    list_select_related = ("organization", "created_by")
+    search_fields = ("prefix", "name", "organization__slug", "created_by__email")
+    exclude = ("digest",)
+    inlines = (BudgetInline,)
+
+
+@admin.register(Budget)
+class BudgetAdmin(ReadOnlyAdmin):
+    list_display = ("api_key", "listing", "period", "limit_nano")
+    list_filter = ("period",)
+    list_select_related = ("api_key", "listing__organization")
+    search_fields = ("api_key__prefix",)
+    inlines = (BudgetUseInline,)
