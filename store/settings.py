@@ -27,7 +27,11 @@ env = Env(prefix="")
 try:
     DEBUG = env.bool("DEBUG", False)
     DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / ".data"))).resolve()
-    PUBLIC_URL = env.str("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+    WEB_HOST = env.str("WEB_HOST", "127.0.0.1")
+    WEB_PORT = env.int("WEB_PORT", 8000)
+    WEB_PROCESSES = env.int("WEB_PROCESSES", 2)
+    WEB_DRAIN_S = env.float("WEB_DRAIN_S", 60.0)
+    PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{WEB_PORT}").rstrip("/")
     INTERNAL_URL = env.str("INTERNAL_URL", PUBLIC_URL).rstrip("/")
     SECRET_KEY = env.str("SECRET_KEY", "") or embedded.stored_secret(DATA_DIR / "secret_key")
     ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
@@ -46,9 +50,9 @@ try:
     START_LEASE_S = env.float("START_LEASE_S", 10.0)
     RUN_LEASE_S = env.float("RUN_LEASE_S", 4.0)
     QUEUE_LIMIT_S = env.float("QUEUE_LIMIT_S", 60.0)
+    SLOW_CLIENT_S = env.float("SLOW_CLIENT_S", 30.0)
     MAX_OPEN_RUNS = env.int("MAX_OPEN_RUNS", 2048)
-    WEB_PROCESSES = env.int("WEB_PROCESSES", 2)
-    WEB_PORT = env.int("WEB_PORT", 8000)
+    RELEASE_TOKEN_S = env.int("RELEASE_TOKEN_S", 3600)
     LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
 except EnvError as error:
     raise ImproperlyConfigured(f"{error}. docs/settings.md lists every setting.") from error
@@ -60,8 +64,8 @@ TESTING = "pytest" in sys.modules
 HTTPS = PUBLIC_URL.startswith("https://")
 
 INSTALLED_APPS = [
-    "unfold",
-    "django.contrib.admin",
+    "unfold.apps.BasicAppConfig",
+    "store.staff.apps.StaffConfig",  # django.contrib.admin with the store's own site
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -115,7 +119,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "csp.context_processors.nonce",
+                "store.console.context.shop",
             ]
         },
     }
@@ -152,6 +156,9 @@ DJANGO_VITE = {
     "default": {"dev_mode": False, "manifest_path": BASE_DIR / "frontend" / "dist" / "manifest.json", "static_url_prefix": ""}
 }
 
+# Rate limits of sign-in live here, so all web processes count together. Nothing that matters: it can be emptied at any moment.
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "cache"}}
+
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "store" / "locale"]
@@ -177,6 +184,12 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "/"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[GPT Store] "
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # a changed password or second factor is told by mail
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # before e-mail, password or second factor change
+ACCOUNT_SESSION_REMEMBER = True
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS  # passkeys on http://localhost
@@ -216,7 +229,19 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 50,
     "EXCEPTION_HANDLER": "store.api.errors.management_error",
 }
-UNFOLD = {"SITE_TITLE": _("GPT Store"), "SITE_HEADER": _("GPT Store"), "SHOW_HISTORY": True}
+# unfold's pages bring <style> and Alpine.js, which evaluates the expressions in its attributes: /admin/ alone may do both, for
+# staff with two factors (store.staff.site adds this to their answers). No script from elsewhere and no inline script runs there either.
+ADMIN_CONTENT_SECURITY_POLICY = {"script-src": ["'unsafe-eval'"], "style-src": ["'unsafe-inline'"]}
+UNFOLD = {
+    "SITE_TITLE": _("GPT Store"),
+    "SITE_HEADER": _("GPT Store"),
+    "SITE_SUBHEADER": _("For the people who run it"),
+    "SITE_SYMBOL": "storefront",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+    "BORDER_RADIUS": "8px",
+    "SIDEBAR": {"show_search": True, "show_all_applications": True},
+}
 
 LOGGING = {
     "version": 1,

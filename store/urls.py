@@ -1,3 +1,12 @@
-from django.urls import URLPattern, URLResolver
+"""Where everything is: the Hub protocol, the APIs, accounts, the admin, and the pages, which own the rest."""
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("store.hub.urls")),
+    path("", include("store.api.urls")),
+    path("accounts/", include("allauth.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("store.console.urls")),
+]

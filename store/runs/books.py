@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from store.errors import Conflict, StoreError
+from store.errors import Conflict, NotFound, StoreError
+from store.ledger.errors import InsufficientCredit as InsufficientCredit
 from store.runs.models import Endpoint, RunStatus
 
 
-class InsufficientCredit(StoreError):
-    """The wallet cannot hold the worst case of the run."""
+class ModelNotFound(NotFound):
+    """The listing cannot be called by this organization: unknown, private, withdrawn, suspended, or without a price."""
 
-    code = "insufficient_credit"
-    status = 402
-    default_message = "The balance does not cover this request. Add credit to go on."
+    code = "model_not_found"
+    default_message = "The model does not exist, or you do not have access to it."
 
 
 class BudgetExceeded(StoreError):

@@ -22,6 +22,7 @@ class Gateway(models.Model):
     id = models.UUIDField(primary_key=True)
     started_at = models.DateTimeField(db_default=Now())
     heartbeat_at = models.DateTimeField(db_default=Now())
+    steady_since = models.DateTimeField(db_default=Now())  # no heartbeat has been missing since
     suspected_at = models.DateTimeField(null=True)  # when the reaper first found it silent
 
     def __str__(self) -> str:
@@ -105,7 +106,7 @@ class Replay(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["organization", "api_key", "key"], name="replay_once", nulls_distinct=False)
+            models.UniqueConstraint(fields=["organization", "key", "api_key"], name="replay_once", nulls_distinct=False)
         ]
         indexes = [models.Index(fields=["created_at"], name="replay_age")]
 

@@ -1,0 +1,37 @@
+"""The listening socket that all web processes share."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import psutil
+
+BACKLOG = 2048
+
+
+class PortTaken(Exception):
+    """Somebody else listens there. The message names them where that can be found out."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Raises PortTaken, and OSError where the host is not ours."""
+    try:
+        listener = socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise PortTaken(f"Port {port} is taken{_by_whom(port)}. Stop it, or choose another: make up WEB_PORT={port + 1}") from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def _by_whom(port: int) -> str:
+    try:
+        for connection in psutil.net_connections("tcp"):
+            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN and connection.pid:
+                process = psutil.Process(connection.pid)
+                return f" by {process.name()} (process {process.pid}: {' '.join(process.cmdline())[:80]})"
+    except psutil.Error:  # other people's processes are not ours to look into
+        pass
+    return " by another program"

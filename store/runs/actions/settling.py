@@ -1,0 +1,255 @@
+"""Many runs end in one transaction: what the worker counted is captured and shared out, the rest of the hold is void."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from store.ledger import actions as ledger
+from store.ledger.models import HoldStatus, TransferKind, WalletKind
+from store.ledger.pricing import Rates, charge, split
+from store.ledger.sql import array, bytes_array, execute, text_array
+from store.runs.books import SettledRun, SettleRun
+from store.runs.models import Run, RunStatus
+
+logger = logging.getLogger(__name__)
+
+LAST_USED_EVERY_S = 60  # the time of a key's last use is this coarse
+SMALLINT_MAX = 32_767
+USAGE, COMMISSION = TransferKind.USAGE, TransferKind.COMMISSION
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenRow:
+    """What the run promised when it was opened."""
+
+    id: UUID
+    organization_id: int
+    wallet_id: int
+    provider_id: int  # the organization that sells
+    api_key_id: int | None
+    budget_uses: list[int]
+    prompt_tokens: int
+    max_tokens: int
+    commission_ppm: int
+    held_nano: int
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """An open run and how it ends. ``is_paid`` False: it failed or was cancelled before its first token."""
+
+    row: _OpenRow
+    item: SettleRun
+    output_tokens: int
+    cached_tokens: int
+    is_paid: bool
+    charge_nano: int
+
+
+def settle_runs(batch: Sequence[SettleRun], *, unpaid: HoldStatus = HoldStatus.VOIDED) -> list[SettledRun]:
+    """Ends each run that is still open, once: captures the charge, shares it between provider and platform, releases every cap.
+
+    A run that is not open any more, or that does not exist, moves nothing: its answer says so. A charge is never above the hold: a
+    worker that claims more tokens than the run had is cut off there, and logged. ``unpaid`` is how the hold of a run ends that costs
+    nothing because it failed or was cancelled before its first token.
+    """
+    try:
+        return _settle_runs(batch, unpaid=unpaid)
+    except ledger.WalletMissing as missing:
+        ledger.ensure_wallets(missing.organization_ids, missing.kind)
+        return _settle_runs(batch, unpaid=unpaid)
+
+
+@transaction.atomic(durable=True)
+def _settle_runs(batch: Sequence[SettleRun], *, unpaid: HoldStatus) -> list[SettledRun]:
+    items = {item.run_id: item for item in reversed(batch)}  # of two endings of one run the first counts
+    owners = {owner for (owner,) in execute(OWNERS, array(items))}
+    ledger.lock_credit(owners)
+    open_rows, charges = _read(list(items))
+    endings = [_ending(row, items[row.id]) for row in open_rows]
+    if endings:
+        _resolve(endings, unpaid=unpaid)
+        _write(endings)
+        _release_keys(endings)
+        _release_budgets(endings)
+        _keep_answers(endings)
+        _share(endings)
+    charges |= {ending.row.id: ending.charge_nano for ending in endings}
+    settled_now = {ending.row.id for ending in endings}
+    answers = []
+    for item in batch:
+        now = item.run_id in settled_now
+        settled_now.discard(item.run_id)
+        answers.append(SettledRun(run_id=item.run_id, charge_nano=charges.get(item.run_id, 0), now=now))
+    return answers
+
+
+REPLAYED = "SELECT run_id FROM runs_replay WHERE run_id = ANY(%s::uuid[])"
+OWNERS = "SELECT DISTINCT organization_id FROM runs_run WHERE id = ANY(%s::uuid[])"
+ROWS = """
+SELECT r.id, r.status, r.charge_nano, r.organization_id, h.wallet_id, l.organization_id, r.api_key_id, r.budget_uses,
+       r.prompt_tokens, r.max_tokens, r.commission_ppm, h.amount_nano,
+       p.input_nano, p.cached_input_nano, p.output_nano, p.request_nano
+FROM runs_run r JOIN ledger_hold h ON h.id = r.hold_id JOIN catalog_price p ON p.id = r.price_id
+JOIN catalog_listing l ON l.id = r.listing_id
+WHERE r.id = ANY(%s::uuid[])
+"""
+
+
+def _read(run_ids: Sequence[UUID]) -> tuple[list[_OpenRow], dict[UUID, int]]:
+    """The open runs, and the charges of those that were settled before. Under the lock, so that none can be settled meanwhile."""
+    open_rows: list[_OpenRow] = []
+    charges: dict[UUID, int] = {}
+    for run_id, status, charged, *values, input_, cached_input, output, request in execute(ROWS, array(run_ids)):
+        if status == RunStatus.OPEN:
+            rates = Rates(input_nano=input_, cached_input_nano=cached_input, output_nano=output, request_nano=request)
+            open_rows.append(_OpenRow(run_id, *values, rates))
+        else:
+            charges[run_id] = charged
+    return open_rows, charges
+
+
+def _ending(row: _OpenRow, item: SettleRun) -> _Ending:
+    """Raises ValueError on an ending that is none: it fails alone (see ``group_commit``)."""
+    if item.status == RunStatus.OPEN or item.output_tokens < 0 or item.cached_tokens < 0:
+        raise ValueError(f"run {item.run_id} cannot end as {item.status} with {item.output_tokens} tokens")
+    if item.output_tokens > row.max_tokens:
+        logger.error(
+            "run %s: worker %s claims %d tokens of %d", row.id, item.worker, item.output_tokens, row.max_tokens
+        )
+    output_tokens = min(item.output_tokens, row.max_tokens)
+    cached_tokens = min(item.cached_tokens, row.prompt_tokens)
+    if item.status != RunStatus.SUCCEEDED and output_tokens == 0:
+        return _Ending(row, item, 0, cached_tokens, False, 0)
+    amount = charge(
+        row.rates, prompt_tokens=row.prompt_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens
+    )
+    return _Ending(row, item, output_tokens, cached_tokens, True, amount)
+
+
+def _resolve(endings: Sequence[_Ending], *, unpaid: HoldStatus) -> None:
+    ledger.resolve_holds(
+        [
+            ledger.Resolution(
+                hold_id=ending.row.id,
+                status=HoldStatus.CAPTURED if ending.is_paid else unpaid,
+                captured_nano=ending.charge_nano,
+            )
+            for ending in endings
+        ]
+    )
+
+
+def _write(endings: Sequence[_Ending]) -> None:
+    """Moves the runs away from OPEN."""
+    items = [ending.item for ending in endings]
+    execute(
+        """UPDATE runs_run r SET status = e.status, output_tokens = e.output_tokens, cached_tokens = e.cached_tokens,
+                  charge_nano = e.charge_nano, finish_reason = e.finish_reason, error_code = e.error_code,
+                  attempts = e.attempts, worker = e.worker, first_token_ms = e.first_token_ms, settled_at = now()
+           FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::bigint[], %s::text[], %s::text[], %s::int[], %s::text[],
+                       %s::int[])
+             AS e(id, status, output_tokens, cached_tokens, charge_nano, finish_reason, error_code, attempts, worker,
+                  first_token_ms)
+           WHERE r.id = e.id AND r.status = 'open'""",
+        array([ending.row.id for ending in endings]),
+        text_array([item.status for item in items]),
+        array([ending.output_tokens for ending in endings]),
+        array([ending.cached_tokens for ending in endings]),
+        array([ending.charge_nano for ending in endings]),
+        text_array([_fitting(item.finish_reason, "finish_reason") for item in items]),
+        text_array([_fitting(item.error_code, "error_code") for item in items]),
+        array([min(item.attempts, SMALLINT_MAX) for item in items]),
+        text_array([_fitting(item.worker, "worker") for item in items]),
+        array([item.first_token_ms for item in items]),
+    )
+
+
+def _fitting(text: str, field: str) -> str:
+    """What a worker says about a run must not keep it from being settled."""
+    return text.replace("\0", "")[: Run._meta.get_field(field).max_length]
+
+
+def _release_keys(endings: Sequence[_Ending]) -> None:
+    ended = Counter(ending.row.api_key_id for ending in endings if ending.row.api_key_id is not None)
+    if not ended:
+        return
+    execute(
+        """UPDATE keys_keyuse u SET open_runs = u.open_runs - e.runs FROM unnest(%s::bigint[], %s::int[]) AS e(id, runs)
+           WHERE u.api_key_id = e.id""",
+        array(ended),
+        array(ended.values()),
+    )
+    execute(
+        """UPDATE keys_apikey SET last_used_at = now() WHERE id = ANY(%s::bigint[])
+           AND (last_used_at IS NULL OR last_used_at < now() - make_interval(secs => %s))""",
+        array(ended),
+        LAST_USED_EVERY_S,
+    )
+
+
+def _release_budgets(endings: Sequence[_Ending]) -> None:
+    released: Counter[int] = Counter()
+    for ending in endings:
+        for use_id in ending.row.budget_uses:
+            released[use_id] += ending.row.held_nano - ending.charge_nano
+    if released:
+        execute(
+            """UPDATE keys_budgetuse u SET used_nano = u.used_nano - e.nano
+               FROM unnest(%s::bigint[], %s::bigint[]) AS e(id, nano) WHERE u.id = e.id""",
+            array(released),
+            array(released.values()),
+        )
+
+
+def _keep_answers(endings: Sequence[_Ending]) -> None:
+    """The answers of runs that came with an Idempotency-Key. Where there is none, the key is free again."""
+    replayed = {run_id for (run_id,) in execute(REPLAYED, array([ending.row.id for ending in endings]))}
+    kept = {
+        ending.row.id: ending.item.replay_chunks
+        for ending in endings
+        if ending.row.id in replayed and ending.is_paid and ending.item.replay_chunks is not None
+    }
+    if kept:
+        execute(
+            """UPDATE runs_replay p SET chunks = e.chunks FROM unnest(%s::uuid[], %s::bytea[]) AS e(run_id, chunks)
+               WHERE p.run_id = e.run_id""",
+            array(kept),
+            bytes_array(kept.values()),
+        )
+    if replayed - kept.keys():
+        execute("DELETE FROM runs_replay WHERE run_id = ANY(%s::uuid[])", array(replayed - kept.keys()))
+
+
+def _share(endings: Sequence[_Ending]) -> None:
+    """Consumer to provider and platform. Last, for the wallets of the sellers and the store are everybody's: see ``ledger.actions``."""
+    charged = [ending for ending in endings if ending.charge_nano]
+    if not charged:
+        return
+    earnings = ledger.wallet_ids({ending.row.provider_id for ending in charged}, WalletKind.EARNINGS)
+    platform_id = ledger.store_wallet(WalletKind.PLATFORM).id
+    transfers = []
+    for ending in charged:
+        row = ending.row
+        shares = split(ending.charge_nano, commission_ppm=row.commission_ppm)
+        sinks = (("provider", earnings[row.provider_id], USAGE), ("platform", platform_id, COMMISSION))
+        for (name, wallet_id, kind), amount in zip(sinks, shares, strict=True):
+            if amount:
+                transfers.append(
+                    ledger.NewTransfer(
+                        key=f"run:{row.id}:{name}",
+                        debit_id=row.wallet_id,
+                        credit_id=wallet_id,
+                        amount_nano=amount,
+                        kind=kind,
+                    )
+                )
+    if len(ledger.transfer_all(transfers)) != len(transfers):
+        raise IntegrityError("a run that was open has transfers already")

@@ -1,0 +1,25 @@
+"""Runs and the processes that carried them, to be read."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from store.runs.models import Gateway, Run
+from store.staff.read_only import ReadOnlyAdmin
+
+
+@admin.register(Run)
+class RunAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id", "organization", "listing", "api_key", "status", "prompt_tokens", "output_tokens", "charge_nano", "attempts", "opened_at",
+    )  # fmt: skip
+    list_filter = ("status", "endpoint", "finish_reason", "error_code", "opened_at")
+    list_select_related = ("organization", "listing__organization", "api_key")
+    search_fields = ("=id", "=request_id", "organization__slug", "api_key__prefix", "listing__slug")
+    ordering = ("-id",)
+
+
+@admin.register(Gateway)
+class GatewayAdmin(ReadOnlyAdmin):
+    list_display = ("id", "started_at", "heartbeat_at", "suspected_at")
+    ordering = ("-heartbeat_at",)

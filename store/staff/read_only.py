@@ -1,0 +1,34 @@
+"""Admin classes for what nobody may change by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
+
+
+class _NobodyChanges:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnlyAdmin(_NobodyChanges, ModelAdmin):
+    """Rows can be looked at; not even a superuser adds, changes or deletes one."""
+
+    actions = None
+    list_per_page = 50
+    show_full_result_count = False  # counting millions of rows for a footer is not worth it
+
+
+class ReadOnlyInline(_NobodyChanges, TabularInline):
+    """Rows that belong to another one, to be looked at."""
+
+    extra = 0
+    show_change_link = True
