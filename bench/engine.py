@@ -1,6 +1,6 @@
 """Tokens per second of the engine beside transformers' own ``generate``, one model, one run, one table.
 
-    python -m bench.engine [--model FOLDER] [--device cpu] [--tokens 64]
+    python -m bench.engine [--model FOLDER] [--device cpu] [--tokens 64] [--threads 1]
 
 Each cell is the median of its rounds; the ways take turns within a round, so a busy machine slows all of them alike. Prompts have
 mixed lengths, as users' have: ``generate`` in a batch pads them on the left.
@@ -32,7 +32,9 @@ PROMPT_TOKENS = (8, 64)
 def random_model(folder: Path) -> Path:
     """A GPT-2 of 6 layers and width 256 with random weights."""
     torch.manual_seed(0)
-    config = GPT2Config(vocab_size=4096, n_positions=512, n_embd=256, n_layer=6, n_head=4, bos_token_id=0, eos_token_id=1)
+    config = GPT2Config(
+        vocab_size=4096, n_positions=512, n_embd=256, n_layer=6, n_head=4, bos_token_id=0, eos_token_id=1
+    )
     GPT2LMHeadModel(config).save_pretrained(folder)
     tokenizer = Tokenizer(models.BPE({f"t{n}": n for n in range(4096)}, []))
     tokenizer.decoder = decoders.ByteLevel()
@@ -45,7 +47,9 @@ def run_engine(engine: Engine, prompts: list[list[int]], tokens: int) -> int:
     made = 0
     sampling = wire.Sampling(max_tokens=tokens, temperature=0)
     for number, prompt in enumerate(prompts):
-        engine.submit(Request(id=str(number), prompt_ids=prompt, heard_ids=[], sampling=sampling, deadline=time.time() + 3600))
+        engine.submit(
+            Request(id=str(number), prompt_ids=prompt, heard_ids=[], sampling=sampling, deadline=time.time() + 3600)
+        )
     while engine.has_work:
         made += sum(len(output.token_ids) for output in engine.step())
     return made
@@ -60,7 +64,9 @@ def run_batched(model: Any, prompts: list[list[int]], tokens: int) -> int:
     longest = max(map(len, prompts))
     ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=model.device)
     mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=model.device)
-    made = model.generate(ids, attention_mask=mask, max_new_tokens=tokens, do_sample=False, eos_token_id=None, pad_token_id=0)
+    made = model.generate(
+        ids, attention_mask=mask, max_new_tokens=tokens, do_sample=False, eos_token_id=None, pad_token_id=0
+    )
     return int((made.shape[1] - longest) * len(prompts))
 
 
@@ -79,7 +85,9 @@ def measure(folder: Path, *, device: str, tokens: int, rounds: int) -> None:
     rng = random.Random(0)
     print(f"{'concurrent':>10} {'engine':>9} {'one by one':>11} {'batched':>9}   tokens/s, median of {rounds}")
     for count in CONCURRENCY:
-        prompts = [[rng.randrange(2, engine.vocab_size) for _ in range(rng.randint(*PROMPT_TOKENS))] for _ in range(count)]
+        prompts = [
+            [rng.randrange(2, engine.vocab_size) for _ in range(rng.randint(*PROMPT_TOKENS))] for _ in range(count)
+        ]
         ways: dict[str, Callable[[], int]] = {
             "engine": lambda p=prompts: run_engine(engine, p, tokens),
             "one by one": lambda p=prompts: run_one_by_one(model, p, tokens),
@@ -103,7 +111,9 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--tokens", type=int, default=64, help="output tokens of a request")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.model or (SAMPLE if (SAMPLE / "config.json").exists() else random_model(Path(scratch)))
         print(f"model: {folder if args.model else folder.name}, {args.device}, {torch.get_num_threads()} threads")

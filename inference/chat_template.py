@@ -169,6 +169,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
     def call(self, context: Any, obj: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if obj is _spend or obj is _concat or obj is _built:
+            return obj(*args)
         _charge_call(obj, args, kwargs)
         return _built(super().call(context, obj, *args, **kwargs))
 

@@ -1,10 +1,10 @@
-"""Writes torch.txt and cuda.in: the hashes of every build of torch that this project may meet, and what the CUDA builds ask for.
+"""Writes the hashes of the builds of torch that this project may meet, and what the CUDA builds ask for.
 
     python requirements/pin_torch.py 2.13.0
 
-torch is the one package whose build depends on the machine: an index that is configured for it offers ``+cpu`` builds under the
-same version, the public one CUDA builds that need twenty packages more. A requirement of ``torch==2.13.0`` accepts each of them,
-so torch.txt lists the hashes of all. pip is asked with the machine's own configuration and without it.
+torch is the one package whose build depends on the machine. The public index has CUDA builds for Linux (torch.txt), which need
+twenty packages more (cuda.in). Where pip is configured with an index of ``+cpu`` builds, those are pinned, too (torch-cpu.txt): ten
+times smaller, for machines without a GPU. pip is asked with the configuration of this machine and without it.
 """
 
 from __future__ import annotations
@@ -35,16 +35,18 @@ def ask_pip(version: str, python: str, platform: str, environment: dict[str, str
 def main(version: str) -> None:
     plain = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL")}
     plain["PIP_CONFIG_FILE"] = os.devnull
-    hashes: set[str] = set()
+    hashes: dict[str, set[str]] = {}  # by version, "2.13.0" and "2.13.0+cpu"
     asked: set[str] = set()
     for environment in (plain, dict(os.environ)):
         for python in PYTHONS:
             for platform in PLATFORMS:
                 item = ask_pip(version, python, platform, environment)
-                hashes.add(item["download_info"]["archive_info"]["hashes"]["sha256"])
+                hashes.setdefault(item["metadata"]["version"], set()).add(item["download_info"]["archive_info"]["hashes"]["sha256"])
                 asked |= {need for need in item["metadata"]["requires_dist"] if "platform_system" in need}
-    lines = " \\\n".join(f"    --hash=sha256:{one}" for one in sorted(hashes))
-    (HERE / "torch.txt").write_text(f"torch=={version} \\\n{lines}\n")
+    for name, found in (("torch.txt", version), ("torch-cpu.txt", f"{version}+cpu")):
+        if found in hashes:
+            lines = " \\\n".join(f"    --hash=sha256:{one}" for one in sorted(hashes[found]))
+            (HERE / name).write_text(f"torch=={found} \\\n{lines}\n")
     note = "# What torch's CUDA builds ask for; written by pin_torch.py.\n"
     (HERE / "cuda.in").write_text(note + "-c dev.txt\n" + "".join(f"{need}\n" for need in sorted(asked)))
 

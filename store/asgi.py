@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from django.core.asgi import get_asgi_application
+import django
 
 from store.settings import configure
 
 configure()
-application = get_asgi_application()
+django.setup(set_prefix=False)
+
+from store.api.handler import Handler  # noqa: E402 - it needs Django's apps
+
+application = Handler()

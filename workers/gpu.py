@@ -9,71 +9,67 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from typing import Any, Final, Self
+import threading
+from typing import Any, ClassVar
 
 import kombu
 from celery import Celery, bootsteps
-from celery.app.amqp import AMQP
-from celery.worker.request import Request
+from celery.signals import task_received
 
 from inference import wire
-from workers import settings
+from workers import broker, settings
 from workers.serve import Server
 
-RECONNECT_MAX_S: Final = 1.0
+
+class Slots:
+    """How many messages this worker has taken and not finished: what it cannot start is left to the others.
+
+    Celery's own way, ``worker_disable_prefetch``, looks again once a second only: its event loop sleeps when a slot becomes free.
+    """
+
+    def __init__(self) -> None:
+        self.limit = 1
+        self._taken = 0
+        self._lock = threading.Lock()
+        self._consumer: Any = None
+
+    def guard(self, consumer: Any) -> None:
+        """Lets the consumer read only while a slot is free. Brokers that push (RabbitMQ) obey the prefetch count instead."""
+        self._consumer = consumer
+        qos = getattr(consumer.task_consumer.channel, "qos", None)
+        if qos is not None:
+            may_read = qos.can_consume
+            qos.can_consume = lambda: self._taken < self.limit and may_read()
+
+    def take(self, **_signal: Any) -> None:
+        with self._lock:
+            self._taken += 1
+
+    def free(self) -> None:
+        with self._lock:
+            self._taken -= 1
+        self._consumer.call_soon(bool)  # wakes the loop
 
 
-class PatientConnection(kombu.Connection):
-    """Looks for a lost broker every second, where Celery would wait for up to half a minute."""
-
-    def ensure_connection(self, *args: Any, **kwargs: Any) -> Self:
-        kwargs |= {"interval_start": 0.2, "interval_step": 0.2, "interval_max": RECONNECT_MAX_S}
-        return super().ensure_connection(*args, **kwargs)
-
-
-class PatientAMQP(AMQP):
-    Connection = PatientConnection
-
-
-class ServeRequest(Request):
-    """Wakes the event loop when a task ends: it left the broker alone while all slots were taken, and would sleep on."""
-
-    def on_success(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().on_success(*args, **kwargs)
-        finally:
-            steps.wake()
-
-
-class Steps:
-    """What the two bootsteps share: the server of this process, and the consumer that feeds it."""
-
-    server: Server | None = None
-    consumer: Any = None
-
-    def wake(self) -> None:
-        if self.consumer is not None:
-            self.consumer.call_soon(bool)
-
-
-steps = Steps()
+slots = Slots()
+task_received.connect(slots.take)
 
 
 class Serving(bootsteps.StartStopStep):
     """The engines and their threads. Starts after the pool, so it is stopped before the pool waits for its tasks."""
 
     requires = ("celery.worker.components:Pool",)
+    server: ClassVar[Server]
 
     def start(self, worker: Any) -> None:
-        steps.server = Server(slots=worker.concurrency, name=f"{socket.gethostname()}-{os.getpid()}")
+        slots.limit = worker.concurrency
+        Serving.server = Server(slots=worker.concurrency, name=f"{socket.gethostname()}-{os.getpid()}")
 
     def stop(self, worker: Any) -> None:
-        if steps.server:
-            steps.server.close(drain_s=settings.DRAIN_S)
+        self.server.close(drain_s=settings.DRAIN_S)
 
     def terminate(self, worker: Any) -> None:
-        if steps.server:
-            steps.server.close(drain_s=0)
+        self.server.close(drain_s=0)
 
 
 class Consuming(bootsteps.StartStopStep):
@@ -82,28 +78,18 @@ class Consuming(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, consumer: Any) -> None:
-        steps.consumer = consumer
-        if steps.server:
-            steps.server.queues.attach(consumer)
+        slots.guard(consumer)
+        Serving.server.queues.attach(consumer)
 
 
-app = Celery("gpu", broker=settings.BROKER_URL, amqp=PatientAMQP)
+app = Celery("gpu", broker=settings.BROKER_URL, amqp=broker.PatientAMQP)
 app.conf.update(
-    accept_content=["json"],
-    broker_connection_max_retries=None,
-    broker_connection_retry_on_startup=True,
-    broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 2, "health_check_interval": 5},
+    broker.SETTINGS,
     task_acks_late=False,  # a message is a hint: the store sends the run again if this worker dies
     task_default_queue=wire.COLD_QUEUE,
-    task_ignore_result=True,
     task_queues=[kombu.Queue(wire.COLD_QUEUE)],
     worker_cancel_long_running_tasks_on_connection_loss=False,
-    worker_disable_prefetch=True,  # what this worker cannot start is left to the others
     worker_enable_prefetch_count_reduction=False,
-    worker_enable_remote_control=False,
-    worker_log_format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    worker_prefetch_multiplier=1,
-    worker_redirect_stdouts=False,
 )
 for chatty in ("celery.app.trace", "celery.worker.strategy", "httpx2"):
     logging.getLogger(chatty).setLevel(logging.WARNING)  # a line or more for each run, and for each file
@@ -111,11 +97,13 @@ app.steps["worker"].add(Serving)
 app.steps["consumer"].add(Consuming)
 
 
-@app.task(name=wire.SERVE_TASK, Request=ServeRequest)
+@app.task(name=wire.SERVE_TASK)
 def complete(message: dict[str, Any]) -> None:
     """Serves one attempt; ``message`` is :meth:`inference.wire.CompletionSpec.as_json`."""
-    assert steps.server is not None  # it starts before the first message is read
-    steps.server.complete(message)
+    try:
+        Serving.server.complete(message)
+    finally:
+        slots.free()
 
 
 def main() -> None:

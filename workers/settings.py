@@ -33,8 +33,8 @@ def embedded_redis_url(data_dir: Path) -> str:
 env = Env(prefix="")
 try:
     DATA_DIR = Path(env.str("DATA_DIR", str(BASE_DIR / ".data"))).resolve()
-    REDIS_URL = env.str("REDIS_URL", embedded_redis_url(DATA_DIR))
-    BROKER_URL = env.str("BROKER_URL", REDIS_URL.replace("unix://", "redis+socket://", 1))
+    REDIS_URL = env.str("REDIS_URL", "") or embedded_redis_url(DATA_DIR)
+    BROKER_URL = env.str("BROKER_URL", "") or REDIS_URL.replace("unix://", "redis+socket://", 1)
     ENGINE = env.str("ENGINE", "native")
     DEVICE = env.str("DEVICE", "auto")
     DTYPE = env.str("DTYPE", "auto")

@@ -33,13 +33,23 @@ class Chart {
       width: this.host.clientWidth,
       height: HEIGHT_PX,
       cursor: { points: { size: 7 } },
-      scales: { x: { time: true }, ...Object.fromEntries(units.map((unit) => [unit, { range: fromZero }])) },
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"), // days here are UTC, as in budgets
+      scales: {
+        x: { time: true, range: roomForBars },
+        ...Object.fromEntries(units.map((unit) => [unit, { range: fromZero }])),
+      },
       axes: [axis(paint, {}), ...units.map((unit, index) => unitAxis(paint, unit, index))],
       series: [{}, ...series.map((each, index) => drawn(each, times.length, paint(PAINTS[index % 2] ?? "accent")))],
     };
     this.#plot = new uPlot(options, [times, ...series.map((each) => each.values)], this.host);
     this.host.dataset.points = String(times.length * series.length);
   }
+}
+
+/** Half a step on each side, so that the first and the last bar are whole. */
+function roomForBars(plot: uPlot, min: number, max: number): [number, number] {
+  const half = (max - min) / Math.max(2 * (plot.data[0].length - 1), 1) || 43_200;
+  return [min - half, max + half];
 }
 
 function fromZero(_plot: uPlot, _min: number, max: number): [number, number] {
@@ -67,7 +77,13 @@ function unitAxis(paint: (name: string) => string, unit: Series["unit"], index: 
 
 function axis(paint: (name: string) => string, more: uPlot.Axis): uPlot.Axis {
   const line = { stroke: paint("line"), width: 1 };
-  return { stroke: paint("faint"), ticks: line, ...more, grid: { ...line, ...more.grid } };
+  return {
+    stroke: paint("faint"),
+    font: `12px ${getComputedStyle(document.body).fontFamily}`,
+    ticks: line,
+    ...more,
+    grid: { ...line, ...more.grid },
+  };
 }
 
 function worded(unit: Series["unit"], value: number): string {

@@ -30,7 +30,13 @@ class MayNotEnroll(PermissionDenied):
 
 @transaction.atomic
 def sign_up(
-    *, email: str, password: str, name: str = "", is_staff: bool = False, is_superuser: bool = False, is_verified: bool = False
+    *,
+    email: str,
+    password: str,
+    name: str = "",
+    is_staff: bool = False,
+    is_superuser: bool = False,
+    is_verified: bool = False,
 ) -> User:
     """Makes a user with their personal organization, as the sign-up page does. Raises EmailTaken."""
     if User.objects.filter(email__iexact=email).exists():
@@ -64,7 +70,9 @@ def _make_organization(user: User) -> Organization:
 
 
 @transaction.atomic
-def become_provider(*, organization: Organization, user: User | None, about: str = "", website: str = "") -> ProviderProfile:
+def become_provider(
+    *, organization: Organization, user: User | None, about: str = "", website: str = ""
+) -> ProviderProfile:
     """Enrolls the organization, or updates what its profile says. ``user`` None is the store's operator. Raises MayNotEnroll."""
     if user and not organization.memberships.filter(user=user, role__in=ENROLLING_ROLES).exists():
         raise MayNotEnroll

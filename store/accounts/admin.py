@@ -62,7 +62,10 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     inlines = (EmailInline, MembershipInline, AuthenticatorInline)
     fieldsets = (
         (None, {"fields": ("email", "name", "password")}),
-        (_("Roles"), {"fields": ("is_active", "is_moderator", "is_staff", "is_superuser", "groups", "user_permissions")}),
+        (
+            _("Roles"),
+            {"fields": ("is_active", "is_moderator", "is_staff", "is_superuser", "groups", "user_permissions")},
+        ),
         (_("Dates"), {"fields": ("date_joined", "last_login")}),
     )
     add_fieldsets = ((None, {"fields": ("email", "name", "password1", "password2")}),)

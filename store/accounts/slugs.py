@@ -13,13 +13,14 @@ NUMBERED = range(2, 6)  # acme-2 to acme-5 read well; beyond these, chance
 TAIL_BYTES = 3
 
 # First parts of an address that mean something else, now or by any sensible guess later.
-RESERVED = frozenset(
-    "about account accounts admin api assets auth billing blog catalog chat checkout console contact datasets docs download "
-    "favicon files fleet health healthz help home hub i18n jobs keys legal login logout market media metrics model models new "
-    "official org organizations payouts playground policies pricing privacy provider providers public robots root runs search "
-    "security settings signin signup site spaces static status store support system terms test tune usage user users v1 v2 "
-    "wallet webhooks well-known www".split()
-)
+RESERVED_WORDS = """
+about account accounts admin api assets auth billing blog catalog chat checkout console contact datasets docs download
+favicon files fleet health healthz help home hub i18n jobs keys legal login logout market media metrics model models new
+official org organizations payouts playground policies pricing privacy provider providers public robots root runs search
+security settings signin signup site spaces static status store support system terms test tune usage user users v1 v2
+wallet webhooks well-known www
+"""
+RESERVED = frozenset(RESERVED_WORDS.split())
 
 
 def slug_candidates(*wishes: str) -> Iterator[str]:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+from urllib.parse import urlsplit
 
 import psutil
 
+from store import settings
+
+ANY_HOST = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 BACKLOG = 2048
 
 
@@ -24,6 +28,16 @@ def listen(host: str, port: int) -> socket.socket:
         raise PortTaken(f"Port {port} is taken{_by_whom(port)}. Stop it, or choose another: make up WEB_PORT={port + 1}") from None
     listener.set_inheritable(True)
     return listener
+
+
+def local_address() -> tuple[str, int]:
+    """Where this machine reaches the web processes, whatever the public address is."""
+    return "127.0.0.1" if settings.WEB_HOST in ANY_HOST else settings.WEB_HOST, settings.WEB_PORT
+
+
+def public_host() -> str:
+    """The Host header of the public address."""
+    return urlsplit(settings.PUBLIC_URL).netloc
 
 
 def _by_whom(port: int) -> str:

@@ -6,12 +6,15 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
+PROBE_S = 0.1
 CLOCK_SLACK_S = 2.0  # two readings of one process's start differ by no more; a reused pid's do
 
 
@@ -46,9 +49,8 @@ class Started:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class State:
-    """``children`` by service."""
+    """``children`` by service. ``ready``: the first call was answered."""
 
-    supervisor: Started
     url: str
     ready: bool = False
     children: dict[str, list[Started]] = field(default_factory=dict)
@@ -63,29 +65,32 @@ class StateFile:
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Raises AlreadyRunning. The kernel lets go of the lock when the process dies."""
+        """Raises AlreadyRunning. The kernel lets go of the lock when the process dies, however it dies."""
         self.lock_path.parent.mkdir(parents=True, exist_ok=True)
-        with self.lock_path.open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AlreadyRunning from None
+        with self.lock_path.open("a+") as lock:
+            if not any(_try_lock(lock, fcntl.LOCK_EX) or time.sleep(PROBE_S) for _ in range(2)):  # a moment may be :meth:`holder`'s
+                raise AlreadyRunning
+            lock.truncate(0)
+            json.dump(asdict(Started(pid=os.getpid(), at=psutil.Process().create_time())), lock)
+            lock.flush()
             yield
 
-    def is_held(self) -> bool:
-        """Whether a supervisor lives."""
+    def holder(self) -> psutil.Process | None:
+        """The supervisor that lives."""
         try:
-            with self.hold():
-                return False
-        except AlreadyRunning:
-            return True
+            with self.lock_path.open() as lock:
+                if _try_lock(lock, fcntl.LOCK_SH):
+                    return None
+                return Started(**json.load(lock)).find()
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
 
     def read(self) -> State | None:
         """The last word of a supervisor, which may be dead; None where there is none, or half of one."""
         try:
             said = json.loads(self.path.read_text())
             children = {name: [Started(**one) for one in all_] for name, all_ in said["children"].items()}
-            return State(supervisor=Started(**said["supervisor"]), url=said["url"], ready=said["ready"], children=children)
+            return State(url=said["url"], ready=said["ready"], children=children)
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
@@ -96,6 +101,14 @@ class StateFile:
 
     def clear(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def _try_lock(lock: IO[str], how: int) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def leftovers(state: State | None) -> list[psutil.Process]:

@@ -52,6 +52,8 @@ class Supervisor:
         self.alive: dict[str, dict[int, asyncio.subprocess.Process]] = {}
         self._keepers: dict[str, list[asyncio.Task[None]]] = {}
         self._services: dict[str, Service] = {}
+        self._stopping: list[asyncio.subprocess.Process] = []
+        self._in_a_hurry = False
         log_dir.mkdir(parents=True, exist_ok=True)
 
     def start(self, service: Service) -> None:
@@ -70,16 +72,23 @@ class Supervisor:
         for name in reversed(list(self._services)):
             await self.stop(name)
 
+    def hurry(self) -> None:
+        """Makes :meth:`stop_all` kill, from now on, what it would wait for."""
+        self._in_a_hurry = True
+        for process in self._stopping:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+
     async def stop(self, name: str) -> None:
         """Signals, waits for ``stop_timeout_s``, then kills."""
         service, keepers = self._services.pop(name), self._keepers.pop(name)
         for keeper in keepers:
             keeper.cancel()  # no process is started any more; those alive are left to us
         await asyncio.gather(*keepers, return_exceptions=True)
-        processes = list(self.alive.pop(name).values())
+        self._stopping = processes = list(self.alive.pop(name).values())
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(service.stop_signal)
+                process.send_signal(signal.SIGKILL if self._in_a_hurry else service.stop_signal)
         await asyncio.gather(*(self._await_end(service, process) for process in processes))
         self._changed()
 

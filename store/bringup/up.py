@@ -1,4 +1,4 @@
-"""``make up``: the whole store in the foreground of this process, which supervises it until it is told to stop."""
+"""``make up``: brings up the whole store, which this process supervises until it is told to stop."""
 
 from __future__ import annotations
 
@@ -8,23 +8,27 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import psycopg
+import redis
 
 from store import embedded, settings
 from store.bringup import services
 from store.bringup.ports import listen
 from store.bringup.state import Started, State, StateFile, leftovers
 from store.bringup.steps import console, step
-from store.bringup.supervisor import Service, Supervisor, use_single_thread_watcher
+from store.bringup.supervisor import Service, Supervisor
 
 MIN_FREE_BYTES = 300 * 1024 * 1024
 LEFTOVERS_S = 20.0  # what a killed start left behind gets this long to go by itself
+ANSWER_S = 30.0
+POLL_S = 0.05  # a server cannot tell us that it is ready
 PREPARED = b"1"
+LOG_TAIL_CHARS = 1_500
 
 
 class CannotStart(Exception):
@@ -37,8 +41,8 @@ def check_disk(data_dir: Path) -> None:
     free = shutil.disk_usage(data_dir).free
     if free < MIN_FREE_BYTES:
         raise CannotStart(
-            f"Only {free / 1e6:.0f} MB are free where {data_dir} is, and the store needs {MIN_FREE_BYTES / 1e6:.0f} MB to start. "
-            "Make room, or put the data elsewhere: make up DATA_DIR=/path"
+            f"Only {free / 1e6:.0f} MB are free where {data_dir} is, and a store needs {MIN_FREE_BYTES / 1e6:.0f} MB to start. "
+            "Make room, or keep the data elsewhere: make up DATA_DIR=/path"
         )
 
 
@@ -47,7 +51,7 @@ def end_leftovers(state: State | None) -> None:
     processes = leftovers(state)
     if not processes:
         return
-    with step("Cleaning up after a start that was killed") as tell:
+    with step("Waiting for the rest of a store that was killed") as tell:
         tell(f"{len(processes)} processes")
         _gone, stubborn = psutil.wait_procs(processes, timeout=LEFTOVERS_S)
         for process in stubborn:
@@ -55,81 +59,118 @@ def end_leftovers(state: State | None) -> None:
         psutil.wait_procs(stubborn, timeout=5)
 
 
-async def run(ready_fd: int | None) -> None:
-    """Starts everything, stays until SIGINT or SIGTERM, stops everything. Raises CannotStart, PortTaken, AlreadyRunning, OSError."""
-    state = StateFile(settings.DATA_DIR)
-    check_disk(settings.DATA_DIR)
-    with state.hold():
-        end_leftovers(state.read())
-        with listen(settings.WEB_HOST, settings.WEB_PORT) as listener:
-            async with _supervised(state) as supervisor:
-                await _until_signal(_start_and_watch(supervisor, state, listener, ready_fd))
-        state.clear()
+class Bringup:
+    """One life of a store. ``ready_fd`` hears of it when the store is up; from then on nothing is shown here."""
 
+    def __init__(self, *, file: StateFile, listener: socket.socket, ready_fd: int | None) -> None:
+        self.file = file
+        self.listener = listener
+        self.ready_fd = ready_fd
+        self.is_ready = False
+        self.supervisor = Supervisor(cwd=settings.BASE_DIR, log_dir=services.log_dir(), on_change=self._note)
+        self._note({})
 
-@contextlib.asynccontextmanager
-async def _supervised(file: StateFile) -> AsyncIterator[Supervisor]:
-    """A supervisor that writes down what it started, and stops it all in the end."""
+    async def run(self) -> None:
+        """Returns when SIGINT, SIGTERM or SIGHUP came and everything has stopped. Raises CannotStart, after stopping everything."""
+        main = asyncio.create_task(self._start_and_stay())
+        loop = asyncio.get_running_loop()
 
-    def note(pids: dict[str, list[int]]) -> None:
-        before = file.read()
+        def stop() -> None:
+            if not main.cancel():
+                self.supervisor.hurry()  # asked twice
+
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, stop)
+        try:
+            await main
+        except asyncio.CancelledError:
+            console.print()
+        finally:
+            with step("Stopping the store"):
+                await self.supervisor.stop_all()
+            self.file.clear()
+
+    async def _start_and_stay(self) -> None:
+        await self._start_servers()
+        self.supervisor.start(services.gpu_worker())  # it has the longest way to go, and needs no database
+        prepared_here, prepared_there = os.pipe()
+        command = (sys.executable, "-m", "store.bringup.prepare", "--prepared-fd", str(prepared_there))
+        child = await asyncio.create_subprocess_exec(*command, pass_fds=(prepared_there,), cwd=settings.BASE_DIR)
+        os.close(prepared_there)
+        try:
+            if await _read(prepared_here) == PREPARED:
+                for service in (services.cpu_worker(), services.beat(), services.web(self.listener.fileno())):
+                    self.supervisor.start(service)
+            if await child.wait() != 0:
+                raise CannotStart(f"The store did not come up. What its parts said is in {services.log_dir()}")
+        finally:
+            os.close(prepared_here)
+            with contextlib.suppress(ProcessLookupError):
+                child.terminate()
+        self._say_ready()
+        await asyncio.Event().wait()  # until cancelled: the supervisor does the rest
+
+    async def _start_servers(self) -> None:
+        """The embedded Postgres and Valkey, where no other was named."""
+        if settings.DATABASE_URL == embedded.database_url(settings.DATA_DIR):
+            with step("Starting PostgreSQL"):
+                embedded.prepare_postgres(settings.DATA_DIR)
+                await self._start_server(services.postgres(), lambda: embedded.ping_postgres(settings.DATABASE_URL))
+                embedded.create_database(settings.DATABASE_URL)
+        if settings.REDIS_URL == embedded.redis_url(settings.DATA_DIR):
+            with step("Starting Valkey"):
+                await self._start_server(services.valkey(), lambda: embedded.ping_valkey(settings.REDIS_URL))
+
+    async def _start_server(self, service: Service, ping: Callable[[], None]) -> None:
+        self.supervisor.start(service)
+        deadline = asyncio.get_running_loop().time() + ANSWER_S
+        while True:
+            try:
+                return ping()
+            except (psycopg.OperationalError, redis.RedisError) as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    said = self.supervisor.log_path(service.name).read_text(errors="replace")[-LOG_TAIL_CHARS:]
+                    raise CannotStart(f"{service.name} does not answer ({error}). It said:\n{said}") from None
+            await asyncio.sleep(POLL_S)
+
+    def _say_ready(self) -> None:
+        self.is_ready = True
+        self._note({name: list(processes) for name, processes in self.supervisor.alive.items()})
+        if self.ready_fd is None:
+            console.print("[dim]Ctrl-C stops the store; what its parts say is in .data/log[/]")
+            return
+        console.print("[dim]The store runs in the background: make down stops it; what its parts say is in .data/log[/]")
+        with self.supervisor.log_path("supervisor").open("ab") as out:
+            os.dup2(out.fileno(), sys.stdout.fileno())
+            os.dup2(out.fileno(), sys.stderr.fileno())
+        os.write(self.ready_fd, b"1")
+        os.close(self.ready_fd)
+
+    def _note(self, pids: dict[str, list[int]]) -> None:
         children = {name: [one for pid in all_ if (one := Started.of(pid))] for name, all_ in pids.items()}
-        file.write(State(supervisor=me, url=settings.PUBLIC_URL, ready=before is not None and before.ready, children=children))
+        self.file.write(State(url=settings.PUBLIC_URL, ready=self.is_ready, children=children))
 
-    me = Started.of(os.getpid())
-    assert me is not None
-    file.clear()
-    note({})
-    supervisor = Supervisor(cwd=settings.BASE_DIR, log_dir=services.log_dir(), on_change=note)
+
+async def _read(pipe: int) -> bytes:
+    """One byte, or none where the other end was closed."""
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Future[bytes] = loop.create_future()
+    loop.add_reader(pipe, lambda: arrived.done() or arrived.set_result(os.read(pipe, 1)))
     try:
-        yield supervisor
+        return await arrived
     finally:
-        with step("Stopping the store"):
-            await supervisor.stop_all()
+        loop.remove_reader(pipe)
 
 
-async def _until_signal(work: asyncio.Future[None]) -> None:
-    """Runs ``work`` until it ends or a signal says stop."""
-    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        console.print()
+def bring_up(ready_fd: int | None) -> None:
+    """Blocks while the store runs. Raises CannotStart, PortTaken, AlreadyRunning and OSError."""
+    file = StateFile(settings.DATA_DIR)
+    check_disk(settings.DATA_DIR)
+    with file.hold():
+        end_leftovers(file.read())
+        with listen(settings.WEB_HOST, settings.WEB_PORT) as listener:
+            asyncio.run(_run(file, listener, ready_fd))
 
 
-async def _start_and_watch(supervisor: Supervisor, file: StateFile, listener: socket.socket, ready_fd: int | None) -> None:
-    await _start_servers(supervisor)
-    supervisor.start(services.gpu_worker())  # it has the longest way to go, and needs no database
-    prepared_here, prepared_there = os.pipe()
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "store.bringup.prepare", "--prepared-fd", str(prepared_there), pass_fds=(prepared_there,)
-    )
-    os.close(prepared_there)
-    try:
-        if await asyncio.to_thread(os.read, prepared_here, 1) == PREPARED:
-            for service in (services.cpu_worker(), services.beat(), services.web(listener.fileno())):
-                supervisor.start(service)
-        if await child.wait() != 0:
-            raise CannotStart(f"The store did not come up. What its parts said is in {services.log_dir()}")
-    finally:
-        os.close(prepared_here)
-        with contextlib.suppress(ProcessLookupError):
-            child.terminate()
-    _say_ready(file, ready_fd)
-    await asyncio.Event().wait()
-
-
-async def _start_servers(supervisor: Supervisor) -> None:
-    """The embedded Postgres and Valkey, where no other was named."""
-    if settings.DATABASE_URL == embedded.database_url(settings.DATA_DIR):
-        is_new = not (settings.DATA_DIR / "postgres" / "PG_VERSION").exists()
-        with step("Starting PostgreSQL") as tell:
-            tell("new database in .data/postgres" if is_new else "")
-            await _blocking(embedded.prepare_postgres, settings.DATA_DIR)
-            await _start_and_await(supervisor, services.postgres(), embedded.wait_for_postgres, settings.DATABASE_URL)
-            await _blocking(embedded.create_database, settings.DATABASE_URL)
-    if settings.REDIS_URL == embedded.redis_url(settings.DATA_DIR):
-        with step("Starting Valkey"):
-            await _start_and_await(supervisor, services.valkey(), embedded.wait_for_valkey, settings.REDIS_URL)
+async def _run(file: StateFile, listener: socket.socket, ready_fd: int | None) -> None:
+    await Bringup(file=file, listener=listener, ready_fd=ready_fd).run()

@@ -172,6 +172,8 @@ def _publish(
         )
         if moved != 1:
             raise Conflict(f"{listing.name} was changed at the same time; try again.")
+        listing.refresh_from_db()
+    release.listing = listing
     return release
 
 

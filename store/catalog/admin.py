@@ -54,7 +54,15 @@ class ReleaseAdmin(ReadOnlyAdmin):
 
 @admin.register(Price)
 class PriceAdmin(ReadOnlyAdmin):
-    list_display = ("listing", "input_nano", "cached_input_nano", "output_nano", "request_nano", "starts_at", "created_by")
+    list_display = (
+        "listing",
+        "input_nano",
+        "cached_input_nano",
+        "output_nano",
+        "request_nano",
+        "starts_at",
+        "created_by",
+    )
     list_filter = ("starts_at",)
     list_select_related = ("listing__organization", "created_by")
     search_fields = ("listing__slug", "listing__organization__slug")

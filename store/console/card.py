@@ -14,9 +14,11 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 MAX_CHARS = 100_000
-TAGS = frozenset(
-    "p br hr h2 h3 h4 h5 h6 ul ol li dl dt dd blockquote pre code em strong del sup sub table thead tbody tr th td a details summary".split()
-)
+TAG_NAMES = """
+p br hr h2 h3 h4 h5 h6 ul ol li dl dt dd blockquote pre code em strong del sup sub
+table thead tbody tr th td a details summary
+"""
+TAGS = frozenset(TAG_NAMES.split())
 ATTRIBUTES = {"a": {"href", "title"}, "th": {"colspan", "rowspan"}, "td": {"colspan", "rowspan"}, "ol": {"start"}}
 
 
@@ -45,6 +47,10 @@ def card_html(text: str) -> SafeString:
     """Safe HTML; of a card longer than MAX_CHARS only the beginning."""
     html = _markdown.render(text[:MAX_CHARS])
     safe = nh3.clean(
-        html, tags=set(TAGS), attributes=ATTRIBUTES, url_schemes={"http", "https", "mailto"}, link_rel="nofollow noopener noreferrer ugc"
+        html,
+        tags=set(TAGS),
+        attributes=ATTRIBUTES,
+        url_schemes={"http", "https", "mailto"},
+        link_rel="nofollow noopener noreferrer ugc",
     )
-    return mark_safe(safe)  # noqa: S308 - nh3 has just cleaned it
+    return mark_safe(safe)  # nh3 has just cleaned it

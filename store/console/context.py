@@ -41,6 +41,8 @@ def shop(request: HttpRequest) -> dict[str, Any]:
     shown: dict[str, Any] = {"theme": theme if theme in THEMES else "system", "test_money": settings.TEST_MONEY}
     if hasattr(request, "user") and request.user.is_authenticated:
         shown["organization"] = SimpleLazyObject(lambda: current_organization(request))
-        shown["organizations"] = SimpleLazyObject(lambda: list(Organization.objects.visible_to(request.user).order_by("slug")))
+        shown["organizations"] = SimpleLazyObject(
+            lambda: list(Organization.objects.visible_to(request.user).order_by("slug"))
+        )
         shown["credit"] = SimpleLazyObject(lambda: credit_of(current_organization(request)))
     return shown

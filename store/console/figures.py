@@ -24,13 +24,19 @@ def _short(number: int, units: tuple[tuple[int, str], ...], gap: str) -> str:
     for size, name in units:
         if number >= size:
             tenths = (number * 10 + size // 2) // size
-            return f"{tenths // 10}{gap}{name}" if tenths % 10 == 0 or tenths >= 1000 else f"{tenths // 10}.{tenths % 10}{gap}{name}"
+            return (
+                f"{tenths // 10}{gap}{name}"
+                if tenths % 10 == 0 or tenths >= 1000
+                else f"{tenths // 10}.{tenths % 10}{gap}{name}"
+            )
     return str(number)
 
 
 def fingerprint(digest: str, *, height: int = BAR_HEIGHT) -> SafeString:
     """A release's digest as a strip of bars, one for each of its first bytes: what is served can be told at a glance."""
-    heights = [LOWEST + (BAR_HEIGHT - LOWEST) * value // 255 for value in bytes.fromhex(digest.removeprefix("sha256:"))[:BARS]]
+    heights = [
+        LOWEST + (BAR_HEIGHT - LOWEST) * value // 255 for value in bytes.fromhex(digest.removeprefix("sha256:"))[:BARS]
+    ]
     bars = format_html_join(
         "",
         '<rect x="{}" y="{}" width="{}" height="{}" rx="1" opacity="{}"/>',

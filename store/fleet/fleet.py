@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from inference import wire
 
 REFRESH_S = 0.5
+PATIENCE_S = 3.0  # for one refresh
 GRACE_S = 10.0  # reports may be missing this long, after a flush or a restart of Redis, before the fleet counts as gone
 NO_WORKERS_RETRY_S = 15.0
 LEAST_RETRY_S, MOST_RETRY_S = 1.0, 60.0
@@ -56,7 +57,8 @@ class Fleet:
         """Refreshes the snapshot until cancelled. While Redis is away, the last one stays."""
         while True:
             try:
-                self.update(await reported(client))
+                async with asyncio.timeout(PATIENCE_S):
+                    self.update(await reported(client))
             except (RedisError, OSError) as error:
                 log.warning("the fleet cannot be seen: %s", error)
             await asyncio.sleep(REFRESH_S)

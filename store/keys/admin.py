@@ -21,11 +21,23 @@ class BudgetUseInline(ReadOnlyInline):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = ("prefix", "name", "organization", "created_by", "created_at", "expires_at", "revoked_at", "last_used_at")
+    list_display = (
+        "prefix",
+        "name",
+        "organization",
+        "created_by",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+    )
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at", "expires_at")
     list_select_related = ("organization", "created_by")
     search_fields = ("prefix", "name", "organization__slug", "created_by__email")
-    exclude = ("digest",)
+    fields = (
+        "prefix", "name", "organization", "created_by", "listings", "requests_per_minute", "tokens_per_minute", "max_parallel",
+        "allowed_networks", "created_at", "expires_at", "old_until", "revoked_at", "last_used_at",
+    )  # fmt: skip # named one by one: a digest is nobody's to look at
     inlines = (BudgetInline,)
 
 

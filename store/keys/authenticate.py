@@ -40,8 +40,20 @@ async def authenticate(secret: str, *, address: str) -> KeyGrant:
     if grant is None or (grant.expires_at is not None and grant.expires_at <= timezone.now()):
         raise InvalidKey
     if grant.allowed_networks:
-        _check_network(grant, address)
+        check_network(grant, address)
     return grant
+
+
+def check_network(grant: KeyGrant, address: str) -> None:
+    """Raises NetworkDenied where ``address`` is in none of the grant's networks. IPv4 inside IPv6 is IPv4."""
+    try:
+        caller: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
+    except ValueError:
+        raise NetworkDenied from None
+    if isinstance(caller, IPv6Address) and caller.ipv4_mapped is not None:
+        caller = caller.ipv4_mapped
+    if not any(caller in network for network in grant.allowed_networks):
+        raise NetworkDenied
 
 
 def read_grants(digests: Sequence[bytes]) -> dict[bytes, KeyGrant]:
@@ -71,17 +83,6 @@ def _grant(row: ApiKey) -> KeyGrant:
         allowed_networks=tuple(parse_network(network) for network in row.allowed_networks),
         expires_at=row.expires_at,
     )
-
-
-def _check_network(grant: KeyGrant, address: str) -> None:
-    try:
-        caller: IPv4Address | IPv6Address = ip_address(address.partition("%")[0])
-    except ValueError:
-        raise NetworkDenied from None
-    if isinstance(caller, IPv6Address) and caller.ipv4_mapped is not None:
-        caller = caller.ipv4_mapped
-    if not any(caller in network for network in grant.allowed_networks):
-        raise NetworkDenied
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,9 @@ class Transfer(models.Model):
     """Money moved from ``debit`` to ``credit``, once for each ``key``, for ever."""
 
     key = models.CharField(max_length=120, unique=True)
-    debit = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="debits")
-    credit = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="credits")
+    # The trigger that moves the money refuses a wallet that is not there, and no wallet is ever deleted: a constraint adds nothing.
+    debit = models.ForeignKey(Wallet, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="debits")
+    credit = models.ForeignKey(Wallet, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="credits")
     amount_nano = models.BigIntegerField()
     kind = models.CharField(max_length=12, choices=TransferKind)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -74,6 +75,10 @@ class Transfer(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(amount_nano__gt=0), name="transfer_amount_positive"),
             models.CheckConstraint(condition=~Q(debit=F("credit")), name="transfer_between_two"),
+        ]
+        indexes = [
+            models.Index(fields=["debit", "-id"], name="transfer_of_debit"),
+            models.Index(fields=["credit", "-id"], name="transfer_of_credit"),
         ]
 
     def __str__(self) -> str:
@@ -91,7 +96,9 @@ class Hold(models.Model):
     """Money set aside on a wallet for something that may cost up to ``amount_nano``. Resolved exactly once."""
 
     id = models.UUIDField(primary_key=True)
-    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="holds")
+    wallet = models.ForeignKey(  # the trigger that takes the money refuses a wallet that is not there
+        Wallet, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="holds"
+    )
     amount_nano = models.BigIntegerField()
     captured_nano = models.BigIntegerField(default=0)
     status = models.CharField(max_length=8, choices=HoldStatus, default=HoldStatus.OPEN)
@@ -106,6 +113,10 @@ class Hold(models.Model):
                 condition=Q(captured_nano__gte=0, captured_nano__lte=F("amount_nano")), name="hold_captures_at_most_itself"
             ),
             models.CheckConstraint(condition=Q(status="captured") | Q(captured_nano=0), name="hold_captured_says_so"),
+            models.CheckConstraint(
+                condition=Q(status="open", resolved_at=None) | (~Q(status="open") & Q(resolved_at__isnull=False)),
+                name="hold_resolved_says_when",
+            ),
         ]
         indexes = [models.Index(fields=["expires_at"], condition=Q(status="open"), name="hold_open_expiry")]
 

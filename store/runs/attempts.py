@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import time
 
@@ -12,6 +13,8 @@ from inference import wire
 from store.fleet.fleet import Fleet
 from store.outbox import RunSender
 from store.runs.streams import RunStream
+
+PATIENCE_S = 2.0  # with Redis
 
 FENCE = """
 local claimed = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -48,16 +51,18 @@ class Attempts:
 
     async def was_claimed(self, stream: RunStream) -> bool:
         """Whether some worker has started the current epoch. Raises RedisError and OSError."""
-        return int(await self._redis.get(wire.claim_key(stream.run_id)) or 0) >= stream.epoch
+        async with asyncio.timeout(PATIENCE_S):
+            return int(await self._redis.get(wire.claim_key(stream.run_id)) or 0) >= stream.epoch
 
     async def give_up(self, run_id: str, epoch: int) -> bool:
         """Makes sure that an epoch is never started, and stops it where it was. True: it had not been started.
 
         Raises RedisError and OSError.
         """
-        fenced = await self._fence(keys=[wire.claim_key(run_id)], args=[epoch, wire.CLAIM_TTL_S])
-        if not fenced:
-            await self._redis.publish(wire.ABORT_CHANNEL, wire.Abort(run_id=run_id, epoch=epoch).encode())
+        async with asyncio.timeout(PATIENCE_S):
+            fenced = await self._fence(keys=[wire.claim_key(run_id)], args=[epoch, wire.CLAIM_TTL_S])
+            if not fenced:
+                await self._redis.publish(wire.ABORT_CHANNEL, wire.Abort(run_id=run_id, epoch=epoch).encode())
         return bool(fenced)
 
     def close(self) -> None:

@@ -27,10 +27,10 @@ class RunFailed(StoreError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Call:
-    """``sampling.max_tokens`` is what the client asked for; what the hold affords replaces it.
+    """``sampling.max_tokens`` is the most that the client, the context and the key's rates allow; what the hold affords replaces it.
 
-    ``is_capped`` is False where the client named no limit: then the tightest cap of its money is the limit. ``tokens_taken`` were
-    counted against the key's tokens per minute before the call, and are corrected after it.
+    ``is_capped`` is False where the client named no limit: then its money is one too. ``tokens_taken`` were counted against the
+    key's tokens per minute before the call, and are corrected after it.
     """
 
     organization_id: int
@@ -39,7 +39,6 @@ class Call:
     listing_id: int
     release_id: int
     release: wire.ReleaseRef
-    context_length: int
     endpoint: Endpoint
     request_id: str
     is_stream: bool
@@ -49,8 +48,3 @@ class Call:
     has_seed: bool
     tokens_taken: int = 0
     replay: ReplayKey | None = None
-
-    @property
-    def context_left(self) -> int:
-        """Tokens that fit after the prompt."""
-        return self.context_length - len(self.prompt_ids)

@@ -20,8 +20,8 @@ from redis.exceptions import RedisError
 from inference import wire
 from store.errors import StoreError, Unavailable
 from store.fleet.fleet import Fleet
-from store.keys import limits
 from store.runs import actions
+from store.runs.allowances import Allowances
 from store.runs.attempts import Attempts
 from store.runs.books import OpenAnswer, OpenedRun, OpenRun, ReplayFound, SettledRun, SettleRun
 from store.runs.calls import Call, RunFailed
@@ -50,8 +50,10 @@ class Gateway:
 
     def __init__(self) -> None:
         self.id = uuid.uuid4()
-        self.redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2)
+        # Without a socket_timeout, for which redis-py pays with a task for each command: whoever calls is patient only so long.
+        self.redis = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2)
         self.fleet = Fleet()
+        self.allowances = Allowances(self.redis)
         self._reader = Reader(self.redis, wire.reply_stream(self.id.hex), self._on_chunk)
         self._attempts = Attempts(self.redis, self.fleet, reply_to=wire.reply_stream(self.id.hex))
         self._opens: GroupCommit[OpenRun, OpenAnswer] = GroupCommit(actions.open_runs, name="opens")
@@ -64,8 +66,9 @@ class Gateway:
     async def start(self) -> None:
         """Registers this process and begins to listen. Raises DatabaseError."""
         await query(actions.heartbeat_gateway, self.id)
-        for loop in (self._reader.run(), self.fleet.watch(self.redis), self._watch(), self._trim(), self._beat()):
-            self._forever.append(asyncio.create_task(loop))
+        listening = (self._reader.run(), self.fleet.watch(self.redis), self.allowances.run())
+        for work in (*listening, self._watch(), self._trim(), self._beat()):
+            self._forever.append(asyncio.create_task(work))
 
     async def stop(self) -> None:
         """Takes no more calls, waits until those under way are settled, and ends."""
@@ -127,8 +130,8 @@ class Gateway:
             request_id=call.request_id,
             is_stream=call.is_stream,
             prompt_tokens=len(call.prompt_ids),
-            max_tokens=min(call.sampling.max_tokens, call.context_left) if call.is_capped else None,
-            context_left=call.context_left,
+            max_tokens=call.sampling.max_tokens if call.is_capped else None,
+            context_left=call.sampling.max_tokens,
             replay=call.replay,
         )
 
@@ -289,7 +292,7 @@ class Gateway:
         delay_s = SETTLE_RETRY_MIN_S
         while True:
             try:
-                await self._settles.submit(settled)
+                stream.charge_nano = (await self._settles.submit(settled)).charge_nano
                 break
             except (Unavailable, DatabaseError) as error:
                 log.warning("run %s waits to be settled: %s", stream.run_id, error)
@@ -299,14 +302,8 @@ class Gateway:
                 log.exception("run %s cannot be settled", stream.run_id)
                 break
         del self._runs[stream.run_id]
-        await self._correct_limits(stream, settled.output_tokens)
-
-    async def _correct_limits(self, stream: RunStream, output_tokens: int) -> None:
         call = stream.call
-        unused = call.tokens_taken - len(call.prompt_ids) - output_tokens
-        if call.grant and call.grant.tokens_per_minute and unused > 0:
-            with suppress(RedisError, OSError):
-                await limits.give_back(self.redis, call.grant, tokens=unused)
+        self.allowances.give_back(call.grant, call.tokens_taken - len(call.prompt_ids) - settled.output_tokens)
 
     # What goes on for ever.
 

@@ -52,14 +52,21 @@ class Run(models.Model):
     """A request that was accepted. Settled exactly once: the move away from OPEN is a compare-and-set."""
 
     id = models.UUIDField(primary_key=True)  # version 7: sorts by time
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="runs")
-    user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")  # the playground's visitor
-    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT, related_name="runs")
-    listing = models.ForeignKey(Listing, on_delete=models.PROTECT, related_name="runs")
-    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="+")
-    price = models.ForeignKey(Price, on_delete=models.PROTECT, related_name="+")
-    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, related_name="run")
-    gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, related_name="runs")
+    # Most of these have no constraint in the database. Their rows cannot be deleted there (triggers keep wallets, holds, prices and
+    # releases, whose own constraints keep organizations, listings and keys), and checking them again for every run would cost more
+    # than the run. Their indexes are those below: nobody asks for the runs of a price.
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="runs"
+    )
+    user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, db_index=False, related_name="+")  # of the playground
+    api_key = models.ForeignKey(
+        ApiKey, null=True, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="runs"
+    )
+    listing = models.ForeignKey(Listing, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="runs")
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    price = models.ForeignKey(Price, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, db_constraint=False, related_name="run")  # has the run's id
+    gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, db_index=False, related_name="runs")
     budget_uses = ArrayField(models.BigIntegerField(), default=list)  # ids of the BudgetUse rows that hold its amount
     endpoint = models.CharField(max_length=12, choices=Endpoint)
     status = models.CharField(max_length=10, choices=RunStatus, default=RunStatus.OPEN)

@@ -31,7 +31,9 @@ class Offer:
     encoder: PromptEncoder
 
 
-_offers: OrderedDict[str, tuple[float, asyncio.Future[Offer | None]]] = OrderedDict()  # by name: good until (monotonic), the answer
+_offers: OrderedDict[str, tuple[float, asyncio.Future[Offer | None]]] = (
+    OrderedDict()
+)  # by name: good until (monotonic), the answer
 _encoders: OrderedDict[str, PromptEncoder] = OrderedDict()  # by release digest
 _encoders_lock = threading.Lock()
 

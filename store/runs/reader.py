@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 from inference import wire
 
 BLOCK_MS = 500
+PATIENCE_S = 3.0  # for one read: then the connection is dead
 RETRY_MIN_S, RETRY_MAX_S = 0.05, 1.0
 TRIM_INTERVAL_S = 2.0
 STREAM_TTL_S = 24 * 3600  # a stream outlives its gateway for the reaper, not for ever
@@ -47,7 +48,8 @@ class Reader:
     async def _follow(self) -> None:
         """One read, and what follows from it. Raises RedisError and OSError."""
         asked_at = time.monotonic()
-        reply = await self._redis.xread({self._stream: self.position}, block=BLOCK_MS)
+        async with asyncio.timeout(PATIENCE_S):
+            reply = await self._redis.xread({self._stream: self.position}, block=BLOCK_MS)
         entries = reply[0][1] if reply else []
         for entry_id, fields in entries:
             self.position = entry_id
@@ -67,7 +69,8 @@ class Reader:
 
     async def _notice_loss(self) -> None:
         """Starts again where the stream was lost and its clock begins lower than our position."""
-        newest = await self._redis.xrevrange(self._stream, count=1)
+        async with asyncio.timeout(PATIENCE_S):
+            newest = await self._redis.xrevrange(self._stream, count=1)
         if newest and _parse(newest[0][0]) < _parse(self.position):
             self.position = BEGINNING
 
@@ -76,7 +79,8 @@ class Reader:
         pipeline = self._redis.pipeline(transaction=False)
         pipeline.xtrim(self._stream, minid=oldest, approximate=True)
         pipeline.expire(self._stream, STREAM_TTL_S)
-        await pipeline.execute()
+        async with asyncio.timeout(PATIENCE_S):
+            await pipeline.execute()
 
 
 def _parse(entry_id: bytes) -> tuple[int, int]:

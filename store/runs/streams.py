@@ -65,6 +65,7 @@ class RunStream:
         self.is_abandoned = False  # the client is gone
         self.ending: Ending | None = None
         self.settled: asyncio.Task[None] | None = None
+        self.charge_nano: int | None = None  # once it is settled
         self.position = b"0-0"  # where the reply stream was when the run was opened
         # The current attempt.
         self.epoch = 1

@@ -29,7 +29,9 @@ class StaffSite(UnfoldAdminSite):
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Comes here signed in and staff (others were sent to allauth, or refused): what can lack is the second factor."""
         if not is_mfa_enabled(request.user):
-            messages.warning(request, _("The admin needs two-factor sign-in. Set up an authenticator app or a passkey first."))
+            messages.warning(
+                request, _("The admin needs two-factor sign-in. Set up an authenticator app or a passkey first.")
+            )
             return redirect("mfa_index")
         return redirect("admin:index")
 

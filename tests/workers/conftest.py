@@ -7,39 +7,14 @@ from pathlib import Path
 
 import pytest
 import redis
-import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import GPT2Config, GPT2LMHeadModel
 
 from inference import wire
 from tests.servers import Servers
+from tests.tiny_model import write_model
 from tests.workers.hub import Hub
 from tests.workers.processes import Caller, GpuWorker
 
-CONTEXT = 2048  # tokens: long enough that a run can be caught in the middle
-TEXT = ["The quick brown fox jumps over the lazy dog, to be or not to be: that is the question."] * 20
 PROMPT = [5, 6, 7]
-
-
-def write_model(folder: Path, *, seed: int) -> Path:
-    """A release on disk. It never ends by itself: its end-of-text token is as unlikely as any of 300."""
-    folder.mkdir(parents=True)
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    tokenizer.train_from_iterator(
-        TEXT,
-        trainers.BpeTrainer(vocab_size=300, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False),
-    )
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
-    torch.manual_seed(seed)
-    size = tokenizer.get_vocab_size()
-    config = GPT2Config(vocab_size=size, n_positions=CONTEXT, n_embd=32, n_layer=2, n_head=4, initializer_range=0.3)
-    config.bos_token_id = config.eos_token_id = None
-    GPT2LMHeadModel(config).eval().save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +44,13 @@ def other_release(hub: Hub, other_folder: Path) -> wire.ReleaseRef:
     return hub.publish("tests/other", other_folder)
 
 
+@pytest.fixture
+def new_release(hub: Hub, tmp_path: Path) -> wire.ReleaseRef:
+    """One that no worker has seen."""
+    name = tmp_path.name
+    return hub.publish(f"tests/{name}", write_model(tmp_path / "model", seed=hash(name) % 10_000))
+
+
 @pytest.fixture(autouse=True)
 def empty_redis(servers: Servers) -> Iterator[None]:
     """No test finds what another left in the queues."""
@@ -94,9 +76,18 @@ def start_worker(servers: Servers, tmp_path: Path, empty_redis: None) -> Iterato
         worker.stop()
 
 
+@pytest.fixture(scope="session")
+def shared_worker(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuWorker]:
+    worker = GpuWorker(servers, tmp_path_factory.mktemp("worker"))
+    yield worker
+    worker.stop()
+
+
 @pytest.fixture
-def worker(start_worker: Callable[..., GpuWorker]) -> GpuWorker:
-    return start_worker()
+def worker(shared_worker: GpuWorker, empty_redis: None) -> GpuWorker:
+    """A worker for tests that do it no harm: they share one, and each finds Redis empty, as after a flush."""
+    shared_worker.wait_until_ready()
+    return shared_worker
 
 
 @pytest.fixture

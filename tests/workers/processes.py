@@ -11,28 +11,15 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import redis
 from celery import Celery
 
 from inference import wire
 from tests.servers import Servers
+from tests.waiting import await_that
 
 ROOT = Path(__file__).resolve().parents[2]
-T = TypeVar("T")
-
-
-def await_that(condition: Callable[[], T | None], what: str, *, timeout_s: float = 30) -> T:
-    """Polls until the condition holds, and returns what it returned."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout_s:g} s: {what}")
-        time.sleep(0.01)
 
 
 class GpuWorker:

@@ -164,28 +164,28 @@ def test_files_that_are_not_the_release_are_not_loaded(
 
 
 def test_a_hub_that_is_away_is_an_error_and_the_next_attempt_can_succeed(
-    worker: GpuWorker, caller: Caller, release: wire.ReleaseRef
+    worker: GpuWorker, caller: Caller, new_release: wire.ReleaseRef
 ) -> None:
-    away = replace(release, endpoint="http://127.0.0.1:9")
+    away = replace(new_release, endpoint="http://127.0.0.1:9")
     spec = caller.send(caller.spec(away, PROMPT))
     end = caller.wait_for_end(spec, timeout_s=60)
     assert (end.finish_reason, end.error_code) == ("error", "pull_failed")
-    again = caller.again(replace(spec, release=release))
+    again = caller.again(replace(spec, release=new_release))
     assert caller.wait_for_end(replace(again, epoch=2)).finish_reason == "length"
 
 
 def test_while_a_model_loads_its_runs_say_so_and_can_be_stopped(
-    worker: GpuWorker, caller: Caller, release: wire.ReleaseRef, hub: Hub
+    worker: GpuWorker, caller: Caller, new_release: wire.ReleaseRef, hub: Hub
 ) -> None:
     hub.gate.clear()
     try:
-        spec = caller.send(caller.spec(release, PROMPT))
+        spec = caller.send(caller.spec(new_release, PROMPT))
         chunk = caller.wait_for(lambda chunk: chunk.loading is not None, spec)
         assert chunk.loading is not None
         assert 0 <= chunk.loading < 1
         report = worker.report()
         assert report is not None
-        assert report.loading == (release.digest,)
+        assert report.loading == (new_release.digest,)
         caller.abort(spec)
         end = caller.wait_for_end(spec, timeout_s=2)
     finally:
@@ -198,9 +198,9 @@ def test_a_run_in_the_queue_of_the_engine_is_kept_alive(
     start_worker: StartWorker, caller: Caller, release: wire.ReleaseRef
 ) -> None:
     start_worker(MAX_BATCH="1")
-    first = caller.send(caller.spec(release, PROMPT, max_tokens=2000))
-    caller.wait_for(lambda chunk: bool(chunk.token_ids), first)
-    second = caller.send(caller.spec(release, PROMPT))
-    sign = caller.wait_for(lambda chunk: not chunk.token_ids, second, timeout_s=3)
+    ahead = [caller.send(caller.spec(release, PROMPT, max_tokens=2000)) for _ in range(4)]
+    caller.wait_for(lambda chunk: bool(chunk.token_ids), ahead[0])
+    waiting = caller.send(caller.spec(release, PROMPT))
+    sign = caller.wait_for(lambda chunk: not chunk.token_ids, waiting, timeout_s=3)
     assert sign.loading is None
     assert sign.finish_reason is None

@@ -49,9 +49,7 @@ def sse_response(content: AsyncIterator[bytes], *, headers: Mapping[str, str]) -
     return StreamingHttpResponse(content, content_type="text/event-stream; charset=utf-8", headers={**fixed, **headers})
 
 
-async def events(
-    gateway: Gateway, stream: RunStream, shape: Shape, *, include_usage: bool
-) -> AsyncIterator[bytes]:
+async def events(gateway: Gateway, stream: RunStream, shape: Shape, *, include_usage: bool) -> AsyncIterator[bytes]:
     """The answer as OpenAI's events. Whoever stops reading ends the run."""
     try:
         first = shape.first()
@@ -63,8 +61,10 @@ async def events(
             elif piece.loading is not None:
                 yield b": loading %d%%\n\n" % round(piece.loading * 100)
         assert stream.ending
-        last = event(shape.last(stream.ending))
-        yield last + event(shape.usage(stream.ending)) + DONE if include_usage else last + DONE
+        yield event(shape.last(stream.ending))
+        if include_usage:
+            yield event(await shape.receipt(stream.ending))
+        yield DONE
     except StoreError as error:
         yield event(openai_error(error))
     finally:

@@ -13,8 +13,8 @@ from django.http import HttpRequest
 from inference import wire
 from inference.errors import PromptError
 from inference.prompt import PromptEncoder
-from store.api.v1.parsing import ChatRequest, CompletionRequest, InvalidField
-from store.errors import StoreError, Unavailable
+from store.api.v1.parsing import ChatRequest, CompletionRequest, InvalidField, Message
+from store.errors import Unavailable
 from store.keys import limits
 from store.keys.grants import KeyGrant, RateState
 from store.runs.books import ModelNotFound, ReplayKey
@@ -25,44 +25,168 @@ from store.runs.offers import Offer, offer_named
 from store.runs.streams import RunStream
 
 INLINE_CHARS = 2000  # shorter prompts are tokenized on the event loop: a thread costs more
-LEAST_TOP_P = 1e-6  # 0 means the likeliest token
+LEAST_TOP_P = 1e-6  # 0 asks for the likeliest token
 MAX_REPLAY_KEY = 255
+LIMITS_PATIENCE_S = 5.0  # with Redis
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Payer:
-    """Who pays for a call: the bearer of a key, or a visitor of the playground."""
+class Caller:
+    """Who asks and pays: the bearer of a key, or a visitor of the playground. ``request_id`` is that of the answer."""
 
     organization_id: int
+    request_id: str
+    endpoint: Endpoint
     user_id: int | None = None
     grant: KeyGrant | None = None
 
-    @classmethod
-    def bearer(cls, grant: KeyGrant) -> Payer:
-        return cls(organization_id=grant.organization_id, grant=grant)
 
-
-async def opened(grant: KeyGrant, listing_name: str) -> Offer:
-    """The model, if the key opens it. Raises ModelNotFound."""
-    offer = await offer_named(listing_name)
+async def offer_for(grant: KeyGrant, name: str) -> Offer:
+    """The model of this name, if the key opens it. Raises ModelNotFound."""
+    offer = await offer_named(name)
     if offer is None or offer.listing.listing_id not in grant.listing_ids:
-        raise ModelNotFound(f"The model '{listing_name[:200]}' does not exist, or this key does not open it.", param="model")
+        raise ModelNotFound("The model does not exist, or this key does not open it.", param="model")
     return offer
 
 
-async def open_chat(
-    gateway: Gateway, request: ChatRequest, payer: Payer, offer: Offer, *, endpoint: Endpoint, request_id: str, replay: ReplayKey | None
+async def chat_prompt(request: ChatRequest, offer: Offer) -> list[int]:
+    """The tokens of a chat. Raises InvalidField, Unavailable."""
+    messages = [_plain(message) for message in request.messages]
+    chars = sum(len(message["content"]) for message in messages)
+    return await _encode(lambda encoder: encoder.encode_chat(messages), offer, chars)
+
+
+async def completion_prompt(request: CompletionRequest, offer: Offer) -> list[int]:
+    """The tokens of a prompt. Raises InvalidField, Unavailable."""
+    prompt = request.prompt
+    if isinstance(prompt, list):
+        ids = [part for part in prompt if isinstance(part, int)]
+        if ids and max(ids) >= offer.encoder.vocab_size:
+            raise InvalidField(f"A token of this model is below {offer.encoder.vocab_size}.", param="prompt")
+        if ids:
+            return ids
+        prompt = str(prompt[0])
+    return await _encode(lambda encoder: encoder.encode_text(prompt), offer, len(prompt))
+
+
+async def open_call(
+    gateway: Gateway,
+    request: ChatRequest | CompletionRequest,
+    prompt_ids: list[int],
+    *,
+    offer: Offer,
+    caller: Caller,
+    replay: ReplayKey | None = None,
 ) -> tuple[RunStream, RateState]:
-    """Raises the StoreError for which the call was refused."""
-    messages = [
-        {
-            "role": "system" if message.role == "developer" else message.role,
-            "content": message.content if isinstance(message.content, str) else [{"type": "text", "text": p.text} for p in message.content],
-        }
-        for message in request.messages
-    ]
-    chars = sum(len(m.content) if isinstance(m.content, str) else sum(len(p.text) for p in m.content) for m in request.messages)
-    prompt_ids = await _tokens(lambda encoder: encoder.encode_chat(messages), offer, chars)
-    asked = "max_completion_tokens" if request.max_completion_tokens is not None else "max_tokens"
-    logprobs = (request.top_logprobs or 0) if request.logprobs else None
-    ...
+    """Takes the call from the key's limits and the payer's money. Raises the StoreError of the one that is short."""
+    context_left = offer.encoder.context_length - len(prompt_ids)
+    if context_left < 1:
+        raise ContextExceeded(
+            f"This model reads {offer.encoder.context_length} tokens at most, and needs room for one more. "
+            f"Your prompt has {len(prompt_ids)}.",
+            param="messages" if isinstance(request, ChatRequest) else "prompt",
+        )
+    asked = _asked_tokens(request, offer)
+    rates, room = await _take_limits(
+        gateway, caller.grant, len(prompt_ids), min(asked or context_left, context_left), asked
+    )
+    call = Call(
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        grant=caller.grant,
+        listing_id=offer.listing.listing_id,
+        release_id=offer.listing.release_id,
+        release=offer.release,
+        endpoint=caller.endpoint,
+        request_id=caller.request_id,
+        is_stream=bool(request.stream),
+        prompt_ids=prompt_ids,
+        sampling=_sampling(request, room),
+        is_capped=asked is not None,
+        has_seed=request.seed is not None,
+        tokens_taken=rates.taken_tokens,
+        replay=replay,
+    )
+    served_now = False
+    try:
+        stream = await gateway.open(call)
+        served_now = not stream.is_replay
+        return stream, rates
+    finally:
+        if not served_now:
+            gateway.allowances.give_back(caller.grant, rates.taken_tokens)
+
+
+def replay_key(request: HttpRequest, body: ChatRequest | CompletionRequest) -> ReplayKey | None:
+    """The Idempotency-Key of a request, with the digest of what it asks for. Raises InvalidField."""
+    key = request.META.get("HTTP_IDEMPOTENCY_KEY")
+    if key is None:
+        return None
+    if not 0 < len(key) <= MAX_REPLAY_KEY or not key.isascii() or not key.isprintable():
+        raise InvalidField("An Idempotency-Key is 1 to 255 printable ASCII characters.", param="Idempotency-Key")
+    canonical = type(body).__name__.encode() + msgspec.json.encode(body, order="sorted")
+    return ReplayKey(key=key, body_sha256=hashlib.sha256(canonical).digest())
+
+
+async def _take_limits(
+    gateway: Gateway, grant: KeyGrant | None, prompt_tokens: int, most: int, asked: int | None
+) -> tuple[RateState, int]:
+    """Takes from the key's rates; without a limit from the client, what the minute still has is one: (rates, output tokens)."""
+    if grant is None:
+        return RateState(), most
+    least = prompt_tokens + (1 if asked is None else most)
+    try:
+        async with asyncio.timeout(LIMITS_PATIENCE_S):
+            rates = await limits.take(gateway.redis, grant, tokens=prompt_tokens + most, at_least=least)
+    except TimeoutError as error:
+        raise Unavailable(retry_after_s=LIMITS_PATIENCE_S) from error
+    return rates, rates.taken_tokens - prompt_tokens
+
+
+def _asked_tokens(request: ChatRequest | CompletionRequest, offer: Offer) -> int | None:
+    """The client's limit on the answer. Raises InvalidField where the model can never make as many."""
+    param, asked = "max_tokens", request.max_tokens
+    if isinstance(request, ChatRequest) and request.max_completion_tokens is not None:
+        param, asked = "max_completion_tokens", request.max_completion_tokens
+    if asked is not None and asked > offer.encoder.context_length:
+        most = offer.encoder.context_length
+        raise InvalidField(
+            f"'{param}' is too large: {asked}. This model reads and writes {most} tokens at most.", param=param
+        )
+    return asked
+
+
+def _sampling(request: ChatRequest | CompletionRequest, max_tokens: int) -> wire.Sampling:
+    logprobs = request.logprobs
+    if isinstance(request, ChatRequest):
+        logprobs = (request.top_logprobs or 0) if request.logprobs else None
+    stop = request.stop or ()
+    return wire.Sampling(
+        max_tokens=max_tokens,
+        temperature=1.0 if request.temperature is None else request.temperature,
+        top_p=1.0 if request.top_p is None else max(request.top_p, LEAST_TOP_P),
+        top_k=request.top_k or 0,
+        seed=request.seed or 0,
+        stop=(stop,) if isinstance(stop, str) else tuple(stop),
+        logprobs=logprobs,
+    )
+
+
+def _plain(message: Message) -> dict[str, str]:
+    """A message as templates know it. "developer" is OpenAI's newer name of "system"; several texts are lines."""
+    content = message.content
+    return {
+        "role": "system" if message.role == "developer" else message.role,
+        "content": content if isinstance(content, str) else "\n".join(part.text for part in content),
+    }
+
+
+async def _encode(encode: Callable[[PromptEncoder], list[int]], offer: Offer, chars: int) -> list[int]:
+    try:
+        if chars <= INLINE_CHARS:
+            return encode(offer.encoder)
+        return await asyncio.to_thread(encode, offer.encoder)
+    except PromptError as error:
+        if error.param in ("messages", "prompt"):
+            raise InvalidField(str(error), param=error.param) from error
+        raise Unavailable(f"This model cannot read prompts: {error}") from error

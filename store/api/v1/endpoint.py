@@ -29,7 +29,9 @@ encode = msgspec.json.encode
 
 def json_response(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
     """``value`` as msgspec writes it."""
-    return HttpResponse(encode(value), status=status, content_type="application/json", headers=dict(headers or {}))
+    body = encode(value)
+    own = {"content-length": str(len(body)), **(headers or {})}
+    return HttpResponse(body, status=status, content_type="application/json", headers=own)
 
 
 def error_response(error: StoreError) -> HttpResponse:

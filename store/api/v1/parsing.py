@@ -157,7 +157,8 @@ R = TypeVar("R", ChatRequest, CompletionRequest)
 
 _decoders = {kind: msgspec.json.Decoder(kind) for kind in (ChatRequest, CompletionRequest)}
 _refusable = {
-    kind: tuple((name, NO_OP[name]) for name in kind.__struct_fields__ if name in NO_OP) for kind in (ChatRequest, CompletionRequest)
+    kind: tuple((name, NO_OP[name]) for name in kind.__struct_fields__ if name in NO_OP)
+    for kind in (ChatRequest, CompletionRequest)
 }
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"field `(?P<name>[^`]*)`")

@@ -17,7 +17,7 @@ class Shape(Protocol):
     def first(self) -> Json | None: ...
     def delta(self, piece: Piece) -> Json: ...
     def last(self, ending: Ending) -> Json: ...
-    def usage(self, ending: Ending) -> Json: ...
+    async def receipt(self, ending: Ending) -> Json: ...
 
 
 class _Shape:
@@ -26,6 +26,7 @@ class _Shape:
     chunk_kind: str
 
     def __init__(self, stream: RunStream, *, model: str, include_usage: bool) -> None:
+        self.stream = stream
         self.head: Json = {
             "id": f"{self.prefix}-{stream.run_id}",
             "created": int(stream.run_id[:12], 16) // 1000,  # a version 7 UUID begins with its milliseconds
@@ -38,7 +39,7 @@ class _Shape:
     def chunk(self, choice: Json) -> Json:
         return {**self.head, "object": self.chunk_kind, "choices": [choice], **self.chunk_tail}
 
-    def usage(self, ending: Ending) -> Json:
+    async def receipt(self, ending: Ending) -> Json:
         """The chunk of ``stream_options.include_usage``."""
         return {**self.head, "object": self.chunk_kind, "choices": [], "usage": _usage(ending.usage)}
 

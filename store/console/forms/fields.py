@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
 from typing import Any
 
 from django import forms
@@ -10,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from store.console.money import dollars, parse_dollars
+from store.keys.actions import parse_network
 
 MAX_NETWORKS = 50
 
@@ -42,7 +42,9 @@ class DollarField(forms.CharField):
     def _range(self) -> str:
         if self.max_nano is None:
             return str(_("The least is %(least)s.") % {"least": dollars(self.min_nano)})
-        return str(_("Between %(least)s and %(most)s.") % {"least": dollars(self.min_nano), "most": dollars(self.max_nano)})
+        return str(
+            _("Between %(least)s and %(most)s.") % {"least": dollars(self.min_nano), "most": dollars(self.max_nano)}
+        )
 
 
 class NetworksField(forms.CharField):
@@ -62,6 +64,8 @@ class NetworksField(forms.CharField):
     @staticmethod
     def _network(line: str) -> str:
         try:
-            return str(ip_network(line, strict=False))
+            return str(parse_network(line))
         except ValueError:
-            raise ValidationError(_("%(line)s is neither an address nor a network such as 203.0.113.0/24.") % {"line": line}) from None
+            raise ValidationError(
+                _("%(line)s is neither an address nor a network such as 203.0.113.0/24.") % {"line": line}
+            ) from None

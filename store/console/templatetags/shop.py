@@ -21,7 +21,7 @@ def dollars(nano: int | None) -> SafeString:
     head, tail = money.dollar_parts(nano)
     if not tail:
         return format_html('<span class="money">{}</span>', head)
-    return format_html('<span class="money">{}<span class="money-tail">{}</span></span>', head, tail)
+    return format_html('<span class="money">{}<wbr><span class="money-tail">{}</span></span>', head, tail)
 
 
 @register.filter

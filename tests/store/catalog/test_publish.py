@@ -29,6 +29,7 @@ def test_a_folder_becomes_the_current_release_of_a_published_listing(acme: Organ
     assert (listing.name, listing.status, listing.current_release) == ("acme/tiny", ListingStatus.PUBLISHED, release)
     assert (listing.title, listing.summary, listing.licence, listing.tags) == ("Tiny", "Noise, on purpose.", "apache-2.0", ["test", "tiny"])
     assert listing.published_at is not None
+    assert release.listing.status == ListingStatus.PUBLISHED
     assert (release.number, release.architecture, release.context_length, release.vocab_size) == (1, "GPT2LMHeadModel", 64, 300)
     assert release.card.startswith("# Tiny")
     assert release.size == sum(path.stat().st_size for path in folder.iterdir())

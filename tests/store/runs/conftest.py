@@ -1,8 +1,8 @@
-"""Runs to open and settle."""
+"""Runs to open and settle; after every test here the books are right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from uuid import UUID
 
 import pytest
@@ -13,7 +13,7 @@ from store.catalog.models import Listing
 from store.keys.actions import IssuedKey
 from store.ledger.audit import audit
 from store.runs.actions import heartbeat_gateway
-from store.runs.books import OpenedRun, OpenRun
+from store.runs.books import OpenRun
 from store.runs.models import Endpoint
 
 
@@ -29,8 +29,8 @@ RequestMaker = Callable[..., OpenRun]
 
 
 @pytest.fixture
-def request_of(consumer: User, listing: Listing, issued_key: IssuedKey, gateway_id: UUID) -> RequestMaker:
-    """Makes a request of the consumer's for ``listing``: 100 tokens in, 50 out, unless told otherwise."""
+def request_of(consumer: User, listing: Listing, issued_key: IssuedKey, gateway_id: UUID) -> Generator[RequestMaker, None, None]:
+    """Makes a request of the consumer's for ``listing``: 100 tokens in, 50 out (30,000 nano-dollars), unless told otherwise."""
 
     def make(**changes: object) -> OpenRun:
         fields: dict[str, object] = {
@@ -50,16 +50,5 @@ def request_of(consumer: User, listing: Listing, issued_key: IssuedKey, gateway_
         }
         return OpenRun(**{**fields, **changes})  # type: ignore[arg-type]
 
-    return make
-
-
-def opened(answer: object) -> OpenedRun:
-    """The answer, which must be that the run is open."""
-    assert isinstance(answer, OpenedRun), answer
-    return answer
-
-
-@pytest.fixture
-def _books_are_clean(db: None) -> object:
-    yield
+    yield make
     assert audit() == []

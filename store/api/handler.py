@@ -1,0 +1,124 @@
+"""Django's ASGI handler with a short way to ``/v1``.
+
+A request to ``/v1`` has no session, cookie, language or form, so it goes straight to its async view: no middleware, and none of the
+hops to threads that Django's signals and sync middleware cost. Everything else is Django as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest
+from django.http.response import HttpResponseBase
+from django.urls import get_resolver
+
+from store.api.v1.endpoint import error_response
+from store.errors import StoreError
+from store.runs import gateway
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+DRAINED = 8  # times MAX_BODY_BYTES: what is read of a body that is too large
+
+log = logging.getLogger(__name__)
+
+
+class BodyTooLarge(StoreError):
+    """More than MAX_BODY_BYTES."""
+
+    code = "request_too_large"
+    status = 413
+    default_message = "The request is too large."
+
+
+class ClientGone(Exception):
+    """The client went away before its request was complete."""
+
+
+class Handler(ASGIHandler):
+    """The ASGI application: the lifespan of the gateway, ``/v1``, and Django."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _live(receive, send)
+        elif scope["type"] == "http" and scope["path"].startswith("/v1/"):
+            await self.answer(scope, receive, _patient(send))
+        else:
+            await super().__call__(scope, receive, _patient(send))
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request to ``/v1``."""
+        try:
+            body = await _read_body(scope, receive)
+            request = ASGIRequest(scope, io.BytesIO(body))
+        except ClientGone:
+            return
+        except BodyTooLarge as error:
+            await self.send_response(error_response(error), send)
+            return
+        view, args, kwargs = get_resolver("store.api.v1.urls").resolve(scope["path"])
+        # The client going away is the end of the task: the view's run is abandoned on its way out.
+        task = asyncio.current_task()
+        assert task
+        gone = asyncio.create_task(receive())
+        gone.add_done_callback(lambda done: done.cancelled() or task.cancel())
+        try:
+            response: HttpResponseBase = await view(request, *args, **kwargs)
+            await self.send_response(response, send)
+        except (asyncio.CancelledError, TimeoutError):
+            log.debug("client of %s went away", scope["path"])
+        finally:
+            gone.cancel()
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes:
+    """Raises ClientGone, and BodyTooLarge: after the rest was read and thrown away, for many clients read no answer before."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= settings.MAX_BODY_BYTES:
+            parts.append(part)
+        if not message.get("more_body") or size > DRAINED * settings.MAX_BODY_BYTES:
+            break
+    if size > settings.MAX_BODY_BYTES:
+        raise BodyTooLarge(f"The request is too large: {settings.MAX_BODY_BYTES} bytes at most.")
+    return b"".join(parts)
+
+
+def _patient(send: Send) -> Send:
+    """Gives up on a client that takes nothing for SLOW_CLIENT_S. The server's ``send`` waits while its buffer is full."""
+
+    async def bounded(message: dict[str, Any]) -> None:
+        async with asyncio.timeout(settings.SLOW_CLIENT_S):
+            await send(message)
+
+    return bounded
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            try:
+                await gateway.start()
+            except Exception as error:
+                log.exception("the gateway cannot start")
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await gateway.stop()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
