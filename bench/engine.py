@@ -2,8 +2,9 @@
 
     python -m bench.engine [--model FOLDER] [--device cpu] [--tokens 64] [--threads 1]
 
-Each cell is the median of its rounds; the ways take turns within a round, so a busy machine slows all of them alike. Prompts have
-mixed lengths, as users' have: ``generate`` in a batch pads them on the left.
+Each cell is the median of its rounds; the ways take turns within a round, so a busy machine slows all of them alike. Prompts and
+answers have mixed lengths, as users' have: ``generate`` in a batch pads the prompts, and goes on until the longest answer is done.
+Only tokens that somebody asked for are counted.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,12 @@ CONCURRENCY = (1, 8, 32)
 PROMPT_TOKENS = (8, 64)
 
 
+@dataclass(frozen=True)
+class Job:
+    prompt: list[int]
+    tokens: int  # wanted
+
+
 def random_model(folder: Path) -> Path:
     """A GPT-2 of 6 layers and width 256 with random weights."""
     torch.manual_seed(0)
@@ -42,32 +51,43 @@ def random_model(folder: Path) -> Path:
     return folder
 
 
-def run_engine(engine: Engine, prompts: list[list[int]], tokens: int) -> int:
+def make_jobs(count: int, tokens: int, vocab_size: int, rng: random.Random) -> list[Job]:
+    return [
+        Job(
+            [rng.randrange(2, vocab_size) for _ in range(rng.randint(*PROMPT_TOKENS))], rng.randint(tokens // 4, tokens)
+        )
+        for _ in range(count)
+    ]
+
+
+def run_engine(engine: Engine, jobs: list[Job]) -> int:
     """Returns the output tokens made."""
     made = 0
-    sampling = wire.Sampling(max_tokens=tokens, temperature=0)
-    for number, prompt in enumerate(prompts):
+    for number, job in enumerate(jobs):
+        sampling = wire.Sampling(max_tokens=job.tokens, temperature=0)
+        deadline = time.time() + 3600
         engine.submit(
-            Request(id=str(number), prompt_ids=prompt, heard_ids=[], sampling=sampling, deadline=time.time() + 3600)
+            Request(id=str(number), prompt_ids=job.prompt, heard_ids=[], sampling=sampling, deadline=deadline)
         )
     while engine.has_work:
         made += sum(len(output.token_ids) for output in engine.step())
     return made
 
 
-def run_one_by_one(model: Any, prompts: list[list[int]], tokens: int) -> int:
-    return sum(run_batched(model, [prompt], tokens) for prompt in prompts)
+def run_one_by_one(model: Any, jobs: list[Job]) -> int:
+    return sum(run_batched(model, [job]) for job in jobs)
 
 
-def run_batched(model: Any, prompts: list[list[int]], tokens: int) -> int:
-    """One ``generate`` call. Every sequence makes all its tokens: no end token is set."""
-    longest = max(map(len, prompts))
-    ids = torch.tensor([[0] * (longest - len(p)) + p for p in prompts], device=model.device)
-    mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts], device=model.device)
-    made = model.generate(
-        ids, attention_mask=mask, max_new_tokens=tokens, do_sample=False, eos_token_id=None, pad_token_id=0
+def run_batched(model: Any, jobs: list[Job]) -> int:
+    """One ``generate`` call, without an end token."""
+    longest = max(len(job.prompt) for job in jobs)
+    ids = torch.tensor([[0] * (longest - len(job.prompt)) + job.prompt for job in jobs], device=model.device)
+    mask = torch.tensor(
+        [[0] * (longest - len(job.prompt)) + [1] * len(job.prompt) for job in jobs], device=model.device
     )
-    return int((made.shape[1] - longest) * len(prompts))
+    most = max(job.tokens for job in jobs)
+    model.generate(ids, attention_mask=mask, max_new_tokens=most, do_sample=False, eos_token_id=None, pad_token_id=0)
+    return sum(job.tokens for job in jobs)
 
 
 def rate(run: Callable[[], int]) -> float:
@@ -81,17 +101,16 @@ def measure(folder: Path, *, device: str, tokens: int, rounds: int) -> None:
     engine = Engine.load(folder, device=device)
     engine.eos_ids = frozenset()
     dtype = torch.float32 if device == "cpu" else "auto"
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).to(device).eval()
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+    model.to(device).eval()
     rng = random.Random(0)
     print(f"{'concurrent':>10} {'engine':>9} {'one by one':>11} {'batched':>9}   tokens/s, median of {rounds}")
     for count in CONCURRENCY:
-        prompts = [
-            [rng.randrange(2, engine.vocab_size) for _ in range(rng.randint(*PROMPT_TOKENS))] for _ in range(count)
-        ]
+        jobs = make_jobs(count, tokens, engine.vocab_size, rng)
         ways: dict[str, Callable[[], int]] = {
-            "engine": lambda p=prompts: run_engine(engine, p, tokens),
-            "one by one": lambda p=prompts: run_one_by_one(model, p, tokens),
-            "batched": lambda p=prompts: run_batched(model, p, tokens),
+            "engine": partial(run_engine, engine, jobs),
+            "one by one": partial(run_one_by_one, model, jobs),
+            "batched": partial(run_batched, model, jobs),
         }
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(rounds + 1):
@@ -109,7 +128,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a release's folder; by default the sample model, or random weights")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--tokens", type=int, default=64, help="output tokens of a request")
+    parser.add_argument("--tokens", type=int, default=64, help="the longest answer; the shortest is a quarter of it")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     args = parser.parse_args()

@@ -42,10 +42,19 @@ def main() -> None:
     table = Table("", "clients", "p50 ms", "p95 ms", "req/s", "cores used", "req/s per core", "errors")
     with Stage() as stage:
         stage.start_servers()
-        model, secret = make_key()
+        listing, issued = make_key()
         stage.start_stub()
         url = stage.start_web() + "/v1/chat/completions"
-        measure(table, "this store", stage, "web", url, secret, {"model": model, "messages": MESSAGES}, asked.seconds)
+        measure(
+            table,
+            "this store",
+            stage,
+            "web",
+            url,
+            issued.secret,
+            {"model": listing.name, "messages": MESSAGES},
+            asked.seconds,
+        )
     if asked.litellm:
         with litellm(asked.litellm) as (stage, url, upstream):
             body = {"model": "stub", "messages": MESSAGES}

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,7 +131,7 @@ def _quantiles(seconds: list[float]) -> tuple[float, float]:
 def _cpu_s(server: psutil.Process) -> float:
     """Seconds of CPU that Postgres has used."""
     alive = sum(sum(child.cpu_times()[:2]) for child in server.children(recursive=True))
-    return alive + sum(server.cpu_times()[:4])
+    return float(alive + sum(server.cpu_times()[:4]))
 
 
 def _prepare(with_budgets: bool) -> list[Account]:
@@ -160,17 +161,22 @@ def _drive(accounts: list[Account], in_flight: int, seconds: float, profile: boo
 
     gateway_id = uuid7()
     heartbeat_gateway(gateway_id)
-    profiles = [cProfile.Profile(), cProfile.Profile()] if profile else []
-    commits = [open_runs, settle_runs]
-    if profile:
-        commits = [lambda b, p=p, c=c: p.runcall(c, b) for p, c in zip(profiles, commits, strict=True)]
-    opens, settles = GroupCommit(commits[0], name="opens"), GroupCommit(commits[1], name="settles")
+    profiles = {"open": cProfile.Profile(), "settle": cProfile.Profile()} if profile else {}
+
+    def open_them(batch: Sequence[OpenRun]) -> list[OpenAnswer]:
+        return profiles["open"].runcall(open_runs, batch) if profile else open_runs(batch)
+
+    def settle_them(batch: Sequence[SettleRun]) -> list[SettledRun]:
+        return profiles["settle"].runcall(settle_runs, batch) if profile else settle_runs(batch)
+
+    opens: GroupCommit[OpenRun, OpenAnswer] = GroupCommit(open_them, name="opens")
+    settles: GroupCommit[SettleRun, SettledRun] = GroupCommit(settle_them, name="settles")
     try:
         return asyncio.run(_pairs(opens, settles, accounts, gateway_id, in_flight, seconds))
     finally:
         opens.close()
         settles.close()
-        for one in profiles:
+        for one in profiles.values():
             pstats.Stats(one).sort_stats("tottime").print_stats(25)
 
 

@@ -13,6 +13,11 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from store.catalog.models import Listing
+    from store.keys.actions import IssuedKey
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "inference" / "sample" / "corpus" / "shakespeare_poems.txt"
@@ -33,6 +38,11 @@ class Stage:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.stop()
+        shutil.rmtree(self.data_dir, ignore_errors=True)
+
+    def stop(self) -> None:
+        """Ends every process that was started here."""
         for process in reversed(self.processes.values()):
             process.terminate()
         for process in reversed(self.processes.values()):
@@ -40,7 +50,6 @@ class Stage:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-        shutil.rmtree(self.data_dir, ignore_errors=True)
 
     def start_servers(self) -> None:
         """Postgres (durable, as in production) and Valkey, an empty database, and Django in this process."""
@@ -63,15 +72,16 @@ class Stage:
 
         call_command("migrate", verbosity=0)
 
+    def plain_env(self) -> dict[str, str]:
+        """This process's environment, without what names another store."""
+        return {name: value for name, value in os.environ.items() if name not in OF_A_STORE}
+
     def env(self) -> dict[str, str]:
+        """The environment in which a process finds this store."""
         from store import embedded
 
         return {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if name not in ("DATABASE_URL", "BROKER_URL", "DJANGO_SETTINGS_MODULE")
-            },
+            **self.plain_env(),
             "DATA_DIR": str(self.data_dir),
             "DATABASE_URL": embedded.database_url(self.data_dir),
             "REDIS_URL": embedded.redis_url(self.data_dir),
@@ -79,7 +89,7 @@ class Stage:
             "LOG_LEVEL": "WARNING",
         }
 
-    def start_web(self) -> str:
+    def start_web(self, name: str = "web") -> str:
         """One web process; returns its URL once it answers."""
         port = free_port()
         options = [
@@ -93,7 +103,7 @@ class Stage:
             "--log-level",
             "warning",
         ]
-        self.spawn("web", [sys.executable, "-m", "uvicorn", "store.asgi:application", *options], env=self.env())
+        self.spawn(name, [sys.executable, "-m", "uvicorn", "store.asgi:application", *options], env=self.env())
         wait_for_port(port)
         return f"http://127.0.0.1:{port}"
 
@@ -141,8 +151,8 @@ class Stage:
         )
 
 
-def make_key() -> tuple[str, str]:
-    """(model, secret): a listing, a funded consumer, and a key with every kind of limit, none of them near."""
+def make_key() -> tuple[Listing, IssuedKey]:
+    """A listing, a funded consumer, and a key with every kind of limit, none of them near."""
     from store.accounts.actions import ensure_personal_organization
     from store.accounts.models import ProviderProfile, User
     from store.billing.actions import top_up_test
@@ -173,13 +183,15 @@ def make_key() -> tuple[str, str]:
         organization=buyer, user=user, name="bench", listings=[listing], requests_per_minute=10_000_000,
         tokens_per_minute=100_000_000, max_parallel=10_000, budgets=budgets,
     )  # fmt: skip
-    return listing.name, issued.secret
+    return listing, issued
 
 
 def write_tokenizer(folder: Path) -> None:
     """The small files of a release: a byte-level BPE, trained on the spot."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+    if folder.exists():
+        return
     folder.mkdir(parents=True)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -15,6 +15,9 @@ MAX_WIDTH: Final = 65_536
 MAX_INNER: Final = 524_288
 MAX_LAYERS: Final = 512
 MAX_HEADS: Final = 1_024
+MAX_LABELS: Final = 10_000  # transformers makes a name for each
+# Rotary positions that are a function of the position alone. "dynamic" and "longrope" change with the longest in the batch.
+ROPE_TYPES: Final = ("default", "linear", "llama3", "yarn")
 MAX_CONTEXT: Final = 16_777_216  # tokens
 
 Shapes = dict[str, tuple[int, ...]]
@@ -54,6 +57,7 @@ def read_architecture(config: Any) -> Architecture:
     name: str = names[0]
     if config.get("model_type") != MODEL_TYPES[name]:
         raise ConfigError(f"`model_type` must be {MODEL_TYPES[name]!r} for {name}")
+    _size(config, "num_labels", MAX_LABELS, 2)
     return _gpt2(config) if name == "GPT2LMHeadModel" else _llama(config)
 
 
@@ -111,6 +115,7 @@ def _llama(config: dict[str, Any]) -> Architecture:
     if heads % kv_heads:
         raise ConfigError(f"`num_attention_heads` {heads} is not a multiple of `num_key_value_heads` {kv_heads}")
     head = _size(config, "head_dim", MAX_WIDTH, max(1, width // heads))
+    _check_rope(config)
     if head % 2:
         raise ConfigError(f"the width of a head is {head}; rotary positions need an even one")
     shapes: Shapes = {"model.embed_tokens.weight": (vocab, width)}
@@ -121,6 +126,16 @@ def _llama(config: dict[str, Any]) -> Architecture:
     if not config.get("tie_word_embeddings", False):
         shapes["lm_head.weight"] = (vocab, width)
     return Architecture(name="LlamaForCausalLM", vocab_size=vocab, context_length=context, shapes=shapes)
+
+
+def _check_rope(config: dict[str, Any]) -> None:
+    for key in ("rope_parameters", "rope_scaling"):
+        rope = config.get(key) or {}
+        if not isinstance(rope, dict):
+            raise ConfigError(f"`{key}` is not a JSON object")
+        kind = rope.get("rope_type") or rope.get("type") or "default"
+        if kind not in ROPE_TYPES:
+            raise ConfigError(f"`{key}` has the type {str(kind)[:40]!r}; served are {', '.join(ROPE_TYPES)}")
 
 
 def _llama_layer(

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from django.templatetags.static import static
 from django.utils.translation import gettext_lazy as _
 from environs import Env, EnvError
 
@@ -23,6 +25,11 @@ def configure() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "store.settings")
 
 
+def hosts_of(*urls: str) -> list[str]:
+    """The host names in these addresses."""
+    return [host for url in urls if (host := urlsplit(url).hostname)]
+
+
 env = Env(prefix="")
 try:
     DEBUG = env.bool("DEBUG", False)
@@ -31,13 +38,13 @@ try:
     WEB_PORT = env.int("WEB_PORT", 8000)
     WEB_PROCESSES = env.int("WEB_PROCESSES", 2)
     WEB_DRAIN_S = env.float("WEB_DRAIN_S", 60.0)
-    PUBLIC_URL = env.str("PUBLIC_URL", f"http://127.0.0.1:{WEB_PORT}").rstrip("/")
-    INTERNAL_URL = env.str("INTERNAL_URL", PUBLIC_URL).rstrip("/")
+    PUBLIC_URL = (env.str("PUBLIC_URL", "") or f"http://127.0.0.1:{WEB_PORT}").rstrip("/")
+    INTERNAL_URL = (env.str("INTERNAL_URL", "") or PUBLIC_URL).rstrip("/")
     SECRET_KEY = env.str("SECRET_KEY", "") or embedded.stored_secret(DATA_DIR / "secret_key")
-    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
-    DATABASE_URL = env.str("DATABASE_URL", embedded.database_url(DATA_DIR))
-    REDIS_URL = env.str("REDIS_URL", embedded.redis_url(DATA_DIR))
-    BROKER_URL = env.str("BROKER_URL", embedded.broker_url(REDIS_URL))
+    ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", *hosts_of(PUBLIC_URL, INTERNAL_URL)])
+    DATABASE_URL = env.str("DATABASE_URL", "") or embedded.database_url(DATA_DIR)
+    REDIS_URL = env.str("REDIS_URL", "") or embedded.redis_url(DATA_DIR)
+    BROKER_URL = env.str("BROKER_URL", "") or embedded.broker_url(REDIS_URL)
     TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
     EMAIL_URL = env.str("EMAIL_URL", "")
     EMAIL_FROM = env.str("EMAIL_FROM", "GPT Store <store@localhost>")
@@ -240,7 +247,23 @@ UNFOLD = {
     "SITE_SYMBOL": "storefront",
     "SITE_URL": "/",
     "SHOW_HISTORY": True,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("favicon.svg")}],
     "BORDER_RADIUS": "8px",
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .018 165)",
+            "100": "oklch(94% .035 165)",
+            "200": "oklch(89% .065 164)",
+            "300": "oklch(82% .105 164)",
+            "400": "oklch(74% .135 163)",
+            "500": "oklch(63% .135 163)",
+            "600": "oklch(52% .118 162)",
+            "700": "oklch(45% .102 162)",
+            "800": "oklch(38% .084 163)",
+            "900": "oklch(32% .068 164)",
+            "950": "oklch(24% .05 166)",
+        }
+    },
     "SIDEBAR": {"show_search": True, "show_all_applications": True},
 }
 

@@ -26,14 +26,19 @@ DOLLAR = 10**9  # nano-dollars
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker, servers: Servers) -> Generator[None, None, None]:
+def django_db_setup(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, servers: Servers
+) -> Generator[None, None, None]:
     """Lets the suite empty its own tables between tests that commit: the triggers named *_no_truncate go."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE '%_no_truncate'")
         for name, table in cursor.fetchall():
             cursor.execute(f"DROP TRIGGER {name} ON {table}")
     yield
-    with django_db_blocker.unblock(), connection.cursor() as cursor:  # threads that live as long as the process keep theirs open
+    with (
+        django_db_blocker.unblock(),
+        connection.cursor() as cursor,
+    ):  # threads that live as long as the process keep theirs open
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )

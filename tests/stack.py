@@ -87,8 +87,8 @@ class Stack:
         self._await(parts, lambda: len(self._gateways() - before) >= count, "every gateway is registered")
         return parts
 
-    def start_gpu(self, count: int = 1, **environment: str) -> list[Part]:
-        """GPU workers; returns once each has reported. They know nothing of the database."""
+    def start_gpu(self, count: int = 1, *, wait: bool = True, **environment: str) -> list[Part]:
+        """GPU workers; with ``wait``, returns once each has reported. They know nothing of the database."""
         own = {
             "DATABASE_URL": "",
             "SECRET_KEY": "",
@@ -98,7 +98,8 @@ class Stack:
             **environment,
         }
         parts = [self._start("gpu", [sys.executable, "-m", "workers.gpu"], own) for _ in range(count)]
-        self._await(parts, lambda: all(self.report(part) for part in parts), "every GPU worker reports")
+        if wait:
+            self._await(parts, lambda: all(self.report(part) for part in parts), "every GPU worker reports")
         return parts
 
     def start_cpu(self, **environment: str) -> list[Part]:
@@ -229,4 +230,4 @@ def stack(
 @pytest.fixture(scope="module")
 def shop(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A tiny model in the stack's store, and a consumer of it."""
-    return open_shop(write_model(tmp_path_factory.mktemp("model") / "tiny"))
+    return open_shop(write_model(tmp_path_factory.mktemp("model") / "tiny", width=64, layers=4))

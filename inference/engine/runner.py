@@ -9,11 +9,12 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from inference.architectures import MODEL_TYPES
+from inference.architectures import read_architecture
 from inference.engine import attention
 from inference.engine.cache import KVCache
 from inference.engine.scheduler import Move, Step
 from inference.errors import UnsupportedModel
+from inference.tensors import load_json
 
 DTYPES: Final = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 DEFAULT_KV_BYTES: Final = {"cpu": 1 << 30, "cuda": 8 << 30}  # at most, where the caller does not say
@@ -88,10 +89,11 @@ def _dtype_for(dtype: str, device: torch.device) -> torch.dtype | str:
 
 def _load_model(folder: Path, dtype: torch.dtype | str, device: torch.device) -> PreTrainedModel:
     """Safetensors only, no code of the release; weights that are missing are an error, not random numbers."""
+    try:
+        read_architecture(load_json((folder / "config.json").read_bytes()))
+    except ValueError as error:
+        raise UnsupportedModel(f"{folder.name} is not served: {error}") from error
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    names = config.architectures or []
-    if len(names) != 1 or names[0] not in MODEL_TYPES:
-        raise UnsupportedModel(f"{folder.name} is {names}, and the engine serves {', '.join(MODEL_TYPES)}")
     options: dict[str, Any] = {"use_safetensors": True, "trust_remote_code": False, "local_files_only": True}
     disable_progress_bar()  # type: ignore[no-untyped-call]  # a worker says itself how far it is
     loaded: Any = AutoModelForCausalLM.from_pretrained(

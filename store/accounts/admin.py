@@ -58,6 +58,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     list_filter = ("is_active", "is_moderator", "is_staff", "is_superuser", "date_joined")
     search_fields = ("email", "name")
     ordering = ("-date_joined",)
+    filter_horizontal = ()
     readonly_fields = ("date_joined", "last_login")
     inlines = (EmailInline, MembershipInline, AuthenticatorInline)
     fieldsets = (

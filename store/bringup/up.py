@@ -17,7 +17,7 @@ import psycopg
 import redis
 
 from store import embedded, settings
-from store.bringup import services
+from store.bringup import parts
 from store.bringup.ports import listen
 from store.bringup.state import Started, State, StateFile, leftovers
 from store.bringup.steps import console, step
@@ -67,7 +67,7 @@ class Bringup:
         self.listener = listener
         self.ready_fd = ready_fd
         self.is_ready = False
-        self.supervisor = Supervisor(cwd=settings.BASE_DIR, log_dir=services.log_dir(), on_change=self._note)
+        self.supervisor = Supervisor(cwd=settings.BASE_DIR, log_dir=parts.log_dir(), on_change=self._note)
         self._note({})
 
     async def run(self) -> None:
@@ -92,17 +92,17 @@ class Bringup:
 
     async def _start_and_stay(self) -> None:
         await self._start_servers()
-        self.supervisor.start(services.gpu_worker())  # it has the longest way to go, and needs no database
+        self.supervisor.start(parts.gpu_worker())  # it has the longest way to go, and needs no database
         prepared_here, prepared_there = os.pipe()
         command = (sys.executable, "-m", "store.bringup.prepare", "--prepared-fd", str(prepared_there))
         child = await asyncio.create_subprocess_exec(*command, pass_fds=(prepared_there,), cwd=settings.BASE_DIR)
         os.close(prepared_there)
         try:
             if await _read(prepared_here) == PREPARED:
-                for service in (services.cpu_worker(), services.beat(), services.web(self.listener.fileno())):
+                for service in (parts.cpu_worker(), parts.beat(), parts.web(self.listener.fileno())):
                     self.supervisor.start(service)
             if await child.wait() != 0:
-                raise CannotStart(f"The store did not come up. What its parts said is in {services.log_dir()}")
+                raise CannotStart(f"The store did not come up. What its parts said is in {parts.log_dir()}")
         finally:
             os.close(prepared_here)
             with contextlib.suppress(ProcessLookupError):
@@ -115,11 +115,11 @@ class Bringup:
         if settings.DATABASE_URL == embedded.database_url(settings.DATA_DIR):
             with step("Starting PostgreSQL"):
                 embedded.prepare_postgres(settings.DATA_DIR)
-                await self._start_server(services.postgres(), lambda: embedded.ping_postgres(settings.DATABASE_URL))
+                await self._start_server(parts.postgres(), lambda: embedded.ping_postgres(settings.DATABASE_URL))
                 embedded.create_database(settings.DATABASE_URL)
         if settings.REDIS_URL == embedded.redis_url(settings.DATA_DIR):
             with step("Starting Valkey"):
-                await self._start_server(services.valkey(), lambda: embedded.ping_valkey(settings.REDIS_URL))
+                await self._start_server(parts.valkey(), lambda: embedded.ping_valkey(settings.REDIS_URL))
 
     async def _start_server(self, service: Service, ping: Callable[[], None]) -> None:
         self.supervisor.start(service)

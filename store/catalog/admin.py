@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from unfold.admin import ModelAdmin
 
 from store.catalog.models import Blob, Listing, Price, Release, ReleaseFile
+from store.ledger.admin import in_dollars
 from store.staff.read_only import ReadOnlyAdmin, ReadOnlyInline
 
 
@@ -56,10 +58,10 @@ class ReleaseAdmin(ReadOnlyAdmin):
 class PriceAdmin(ReadOnlyAdmin):
     list_display = (
         "listing",
-        "input_nano",
-        "cached_input_nano",
-        "output_nano",
-        "request_nano",
+        in_dollars("input_nano", _("input / 1M")),
+        in_dollars("cached_input_nano", _("cached input / 1M")),
+        in_dollars("output_nano", _("output / 1M")),
+        in_dollars("request_nano", _("per request")),
         "starts_at",
         "created_by",
     )

@@ -39,7 +39,11 @@ def statement(wallet: Wallet, *, before: int | None = None) -> Statement:
     """The newest transfers of the wallet that are older than ``before``."""
     if wallet.pk is None:
         return Statement([], None)
-    moved = Transfer.objects.filter(Q(debit=wallet) | Q(credit=wallet)).select_related("debit__organization", "credit__organization").order_by("-id")
+    moved = (
+        Transfer.objects.filter(Q(debit=wallet) | Q(credit=wallet))
+        .select_related("debit__organization", "credit__organization")
+        .order_by("-id")
+    )
     rows = list(moved.filter(id__lt=before)[: PER_PAGE + 1] if before else moved[: PER_PAGE + 1])
     return Statement(
         [_line(row, wallet) for row in rows[:PER_PAGE]], rows[PER_PAGE - 1].pk if len(rows) > PER_PAGE else None

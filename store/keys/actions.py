@@ -184,19 +184,19 @@ def _openable(organization_id: int, listings: Iterable[Listing]) -> list[Listing
 
 
 def _set_budgets(api_key: ApiKey, budgets: Sequence[BudgetSpec], listings: Sequence[Listing]) -> None:
-    wanted: dict[tuple[int | None, str], int] = {}
+    wanted: dict[tuple[Listing | None, str], int] = {}
     for listing, period, limit_nano in budgets:
         if listing is not None and listing not in listings:
             raise InvalidRequest(_("A budget is for a model that the key opens."), param="budgets")
         if period not in Period.values or not 0 <= limit_nano <= MAX_BUDGET_NANO:
             raise InvalidRequest(_("A budget is an amount per day, per month or in all."), param="budgets")
-        if (listing.id if listing else None, period) in wanted:
+        if (listing, period) in wanted:
             raise InvalidRequest(_("There are two budgets for the same model and period."), param="budgets")
-        wanted[listing.id if listing else None, period] = limit_nano
-    for budget in api_key.budgets.all():
-        if (budget.listing_id, budget.period) not in wanted:
+        wanted[listing, period] = limit_nano
+    for budget in api_key.budgets.select_related("listing"):
+        if (budget.listing, budget.period) not in wanted:
             budget.delete()
-    for (listing_id, period_name), limit_nano in wanted.items():
+    for (listing, name), limit_nano in wanted.items():
         Budget.objects.update_or_create(
-            api_key=api_key, listing_id=listing_id, period=period_name, defaults={"limit_nano": limit_nano}
+            api_key=api_key, listing=listing, period=name, defaults={"limit_nano": limit_nano}
         )

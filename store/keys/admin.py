@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
 from store.keys.models import ApiKey, Budget, BudgetUse
+from store.ledger.admin import in_dollars
 from store.staff.read_only import ReadOnlyAdmin, ReadOnlyInline
 
 
@@ -43,7 +45,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
 @admin.register(Budget)
 class BudgetAdmin(ReadOnlyAdmin):
-    list_display = ("api_key", "listing", "period", "limit_nano")
+    list_display = ("api_key", "listing", "period", in_dollars("limit_nano", _("limit")))
     list_filter = ("period",)
     list_select_related = ("api_key", "listing__organization")
     search_fields = ("api_key__prefix",)

@@ -33,7 +33,9 @@ class ApiKey(models.Model):
     name = models.CharField(_("name"), max_length=80)
     prefix = models.CharField(max_length=16, unique=True, editable=False)  # the part that may be shown
     digest = models.BinaryField(max_length=32, unique=True, editable=False)  # sha256 of the whole secret
-    old_digest = models.BinaryField(max_length=32, unique=True, null=True, editable=False)  # of the secret before a rotation
+    old_digest = models.BinaryField(
+        max_length=32, unique=True, null=True, editable=False
+    )  # of the secret before a rotation
     old_until = models.DateTimeField(null=True, editable=False)  # the old secret works until then
     listings = models.ManyToManyField(Listing, related_name="api_keys")
     requests_per_minute = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True)
@@ -88,9 +90,7 @@ class Budget(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["api_key", "listing", "period"], name="budget_once", nulls_distinct=False
-            ),
+            models.UniqueConstraint(fields=["api_key", "listing", "period"], name="budget_once", nulls_distinct=False),
             models.CheckConstraint(condition=Q(limit_nano__gte=0), name="budget_not_negative"),
         ]
 

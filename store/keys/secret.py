@@ -14,7 +14,9 @@ import zlib
 
 ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 PREFIX_CHARS, RANDOM_CHARS, CHECKSUM_CHARS = 8, 32, 6
-SHAPE = re.compile(rf"gst_[0-9A-Za-z]{{{PREFIX_CHARS}}}_[0-9A-Za-z]{{{RANDOM_CHARS}}}_[0-9A-Za-z]{{{CHECKSUM_CHARS}}}", re.ASCII)
+SHAPE = re.compile(
+    rf"gst_[0-9A-Za-z]{{{PREFIX_CHARS}}}_[0-9A-Za-z]{{{RANDOM_CHARS}}}_[0-9A-Za-z]{{{CHECKSUM_CHARS}}}", re.ASCII
+)
 LENGTH = len("gst___") + PREFIX_CHARS + RANDOM_CHARS + CHECKSUM_CHARS
 
 

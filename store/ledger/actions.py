@@ -127,6 +127,34 @@ def lock_credit(organization_ids: Iterable[int]) -> dict[int, Purse]:
     return purses
 
 
+def lock_wallets_of(hold_ids: Iterable[UUID]) -> None:
+    """Locks the wallets on which these holds are, as :func:`lock_credit` does."""
+    execute(
+        """SELECT FROM ledger_wallet WHERE id IN (SELECT wallet_id FROM ledger_hold WHERE id = ANY(%s::uuid[]))
+           ORDER BY kind <> 'credit', id FOR NO KEY UPDATE""",
+        array(hold_ids),
+    )
+
+
+def sinks(provider_ids: Iterable[int]) -> tuple[dict[int, int], int]:
+    """Ids of the wallets that a charge ends in: the providers' earnings by organization, and the platform's.
+
+    Raises :class:`WalletMissing`.
+    """
+    wanted = set(provider_ids)
+    rows = execute(
+        """SELECT organization_id, id FROM ledger_wallet WHERE kind = 'earnings' AND organization_id = ANY(%s::bigint[])
+           UNION ALL SELECT NULL, id FROM ledger_wallet WHERE kind = 'platform' AND organization_id IS NULL""",
+        array(wanted),
+    )
+    found: dict[int | None, int] = dict(rows)
+    platform_id = found.pop(None, None) or store_wallet(WalletKind.PLATFORM).id
+    earnings = {owner: wallet_id for owner, wallet_id in found.items() if owner is not None}
+    if len(earnings) < len(wanted):
+        raise WalletMissing(wanted - earnings.keys(), WalletKind.EARNINGS)
+    return earnings, platform_id
+
+
 def transfer(*, key: str, debit_id: int, credit_id: int, amount_nano: int, kind: TransferKind) -> bool:
     """Moves money once for each ``key``; False where it had moved before.
 
@@ -142,47 +170,46 @@ def transfer(*, key: str, debit_id: int, credit_id: int, amount_nano: int, kind:
 
 def transfer_all(transfers: Sequence[NewTransfer]) -> list[str]:
     """Moves money, and returns the keys that were new. Raises IntegrityError where a law forbids one of them: then none moves."""
-    with transaction.atomic():
-        rows = execute(
-            """INSERT INTO ledger_transfer (key, debit_id, credit_id, amount_nano, kind)
-               SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
-               ON CONFLICT (key) DO NOTHING RETURNING key""",
-            text_array([t.key for t in transfers]),
-            array([t.debit_id for t in transfers]),
-            array([t.credit_id for t in transfers]),
-            array([t.amount_nano for t in transfers]),
-            text_array([t.kind for t in transfers]),
-        )
+    rows = execute(
+        """INSERT INTO ledger_transfer (key, debit_id, credit_id, amount_nano, kind)
+           SELECT * FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[])
+           ON CONFLICT (key) DO NOTHING RETURNING key""",
+        text_array([t.key for t in transfers]),
+        array([t.debit_id for t in transfers]),
+        array([t.credit_id for t in transfers]),
+        array([t.amount_nano for t in transfers]),
+        text_array([t.kind for t in transfers]),
+    )
     return [key for (key,) in rows]
 
 
 def place_holds(holds: Sequence[NewHold]) -> None:
     """Sets money aside. Raises IntegrityError where a wallet cannot hold its part: then none is placed."""
-    with transaction.atomic():
-        execute(
-            """INSERT INTO ledger_hold (id, wallet_id, amount_nano, captured_nano, status, expires_at)
-               SELECT id, wallet_id, amount_nano, 0, 'open', expires_at
-               FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[]) AS h(id, wallet_id, amount_nano, expires_at)""",
-            array([h.id for h in holds]),
-            array([h.wallet_id for h in holds]),
-            array([h.amount_nano for h in holds]),
-            text_array([h.expires_at.isoformat() for h in holds]),
-        )
+    execute(
+        """INSERT INTO ledger_hold (id, wallet_id, amount_nano, captured_nano, status, expires_at)
+           SELECT id, wallet_id, amount_nano, 0, 'open', expires_at
+           FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[], %s::timestamptz[])
+             AS h(id, wallet_id, amount_nano, expires_at)""",
+        array([h.id for h in holds]),
+        array([h.wallet_id for h in holds]),
+        array([h.amount_nano for h in holds]),
+        text_array([h.expires_at.isoformat() for h in holds]),
+    )
 
 
+@transaction.atomic(savepoint=False)
 def resolve_holds(resolutions: Sequence[Resolution]) -> None:
     """Ends open holds. What is captured is moved by transfers of the caller's, in the same transaction, after this.
 
-    Raises IntegrityError on a hold that is resolved already (then none is), LookupError on one that does not exist.
+    Raises IntegrityError on a hold that is resolved already, LookupError on one that does not exist: then none is.
     """
-    with transaction.atomic():
-        rows = execute(
-            """UPDATE ledger_hold h SET status = r.status, captured_nano = r.captured_nano, resolved_at = now()
-               FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS r(id, status, captured_nano)
-               WHERE h.id = r.id RETURNING h.id""",
-            array([r.hold_id for r in resolutions]),
-            text_array([r.status for r in resolutions]),
-            array([r.captured_nano for r in resolutions]),
-        )
-        if len(rows) != len(resolutions):
-            raise LookupError(f"{len(resolutions) - len(rows)} of {len(resolutions)} holds do not exist")
+    rows = execute(
+        """UPDATE ledger_hold h SET status = r.status, captured_nano = r.captured_nano, resolved_at = now()
+           FROM unnest(%s::uuid[], %s::text[], %s::bigint[]) AS r(id, status, captured_nano)
+           WHERE h.id = r.id RETURNING h.id""",
+        array([r.hold_id for r in resolutions]),
+        text_array([r.status for r in resolutions]),
+        array([r.captured_nano for r in resolutions]),
+    )
+    if len(rows) != len(resolutions):
+        raise LookupError(f"{len(resolutions) - len(rows)} of {len(resolutions)} holds do not exist")

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from django.contrib import admin
+from collections.abc import Callable
+from typing import Any
 
+from django.contrib import admin
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from store.ledger.dollars import dollars
 from store.ledger.models import Hold, Transfer, Wallet
 from store.staff.read_only import ReadOnlyAdmin
 
 
+def in_dollars(field: str, description: str | Promise) -> Callable[[Any], str]:
+    """A column that shows an amount of nano-dollars in full."""
+
+    @admin.display(description=description, ordering=field)
+    def shown(row: Any) -> str:
+        return dollars(getattr(row, field))
+
+    return shown
+
+
 @admin.register(Wallet)
 class WalletAdmin(ReadOnlyAdmin):
-    list_display = ("__str__", "kind", "posted_nano", "held_nano", "available_nano", "created_at")
+    list_display = (
+        "__str__",
+        "kind",
+        in_dollars("posted_nano", _("posted")),
+        in_dollars("held_nano", _("held")),
+        "created_at",
+    )
     list_filter = ("kind",)
     list_select_related = ("organization",)
     search_fields = ("organization__slug", "organization__name")
@@ -18,7 +40,7 @@ class WalletAdmin(ReadOnlyAdmin):
 
 @admin.register(Transfer)
 class TransferAdmin(ReadOnlyAdmin):
-    list_display = ("key", "kind", "debit", "credit", "amount_nano", "created_at")
+    list_display = ("key", "kind", "debit", "credit", in_dollars("amount_nano", _("amount")), "created_at")
     list_filter = ("kind", "created_at")
     list_select_related = ("debit__organization", "credit__organization")
     search_fields = ("=key", "debit__organization__slug", "credit__organization__slug")
@@ -27,7 +49,10 @@ class TransferAdmin(ReadOnlyAdmin):
 
 @admin.register(Hold)
 class HoldAdmin(ReadOnlyAdmin):
-    list_display = ("id", "wallet", "status", "amount_nano", "captured_nano", "created_at", "expires_at", "resolved_at")
+    list_display = (
+        "id", "wallet", "status", in_dollars("amount_nano", _("amount")), in_dollars("captured_nano", _("captured")), "created_at",
+        "expires_at", "resolved_at",
+    )  # fmt: skip
     list_filter = ("status", "created_at")
     list_select_related = ("wallet__organization",)
     search_fields = ("=id", "wallet__organization__slug")

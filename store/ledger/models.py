@@ -26,7 +26,9 @@ class WalletKind(models.TextChoices):
 class Wallet(models.Model):
     """A balance that is a cache of the sum of its transfers."""
 
-    organization = models.ForeignKey(Organization, null=True, blank=True, on_delete=models.PROTECT, related_name="wallets")
+    organization = models.ForeignKey(
+        Organization, null=True, blank=True, on_delete=models.PROTECT, related_name="wallets"
+    )
     kind = models.CharField(max_length=10, choices=WalletKind)
     posted_nano = models.BigIntegerField(_("posted"), default=0, editable=False)
     held_nano = models.BigIntegerField(_("held"), default=0, editable=False)
@@ -65,8 +67,12 @@ class Transfer(models.Model):
 
     key = models.CharField(max_length=120, unique=True)
     # The trigger that moves the money refuses a wallet that is not there, and no wallet is ever deleted: a constraint adds nothing.
-    debit = models.ForeignKey(Wallet, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="debits")
-    credit = models.ForeignKey(Wallet, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="credits")
+    debit = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="debits"
+    )
+    credit = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="credits"
+    )
     amount_nano = models.BigIntegerField()
     kind = models.CharField(max_length=12, choices=TransferKind)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -110,7 +116,8 @@ class Hold(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(amount_nano__gte=0), name="hold_amount_not_negative"),
             models.CheckConstraint(
-                condition=Q(captured_nano__gte=0, captured_nano__lte=F("amount_nano")), name="hold_captures_at_most_itself"
+                condition=Q(captured_nano__gte=0, captured_nano__lte=F("amount_nano")),
+                name="hold_captures_at_most_itself",
             ),
             models.CheckConstraint(condition=Q(status="captured") | Q(captured_nano=0), name="hold_captured_says_so"),
             models.CheckConstraint(

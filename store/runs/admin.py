@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 
+from store.ledger.admin import in_dollars
 from store.runs.models import Gateway, Run
 from store.staff.read_only import ReadOnlyAdmin
 
@@ -11,7 +13,7 @@ from store.staff.read_only import ReadOnlyAdmin
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
     list_display = (
-        "id", "organization", "listing", "api_key", "status", "prompt_tokens", "output_tokens", "charge_nano", "attempts", "opened_at",
+        "id", "organization", "listing", "api_key", "status", "prompt_tokens", "output_tokens", in_dollars("charge_nano", _("charge")), "attempts", "opened_at",
     )  # fmt: skip
     list_filter = ("status", "endpoint", "finish_reason", "error_code", "opened_at")
     list_select_related = ("organization", "listing__organization", "api_key")

@@ -1,7 +1,7 @@
 from django.apps import AppConfig
 
-from store.runs.audit import CHECKS
 from store.ledger.audit import register
+from store.runs.audit import CHECKS
 
 
 class RunsConfig(AppConfig):

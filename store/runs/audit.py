@@ -15,7 +15,7 @@ CHECKS = (
         name="charge of a run",
         query=f"""
             SELECT 'run ' || r.id, {CHARGE}, r.charge_nano FROM runs_run r JOIN catalog_price p ON p.id = r.price_id
-            WHERE r.charge_nano <> {CHARGE}""",  # noqa: S608 - a constant
+            WHERE r.charge_nano <> {CHARGE}""",
         remedy="Price times tokens is another amount: add a transfer of kind correction for the difference.",
     ),
     Check(
@@ -39,7 +39,7 @@ CHECKS = (
                 FROM ledger_transfer WHERE kind IN ('usage', 'commission') GROUP BY 1
             ) AS t ON t.run_id = r.id::text
             WHERE coalesce(r.charge_nano, 0) <> coalesce(t.provider, 0) + coalesce(t.platform, 0)
-               OR coalesce(t.platform, 0) <> coalesce({PLATFORM}, 0)""",  # noqa: S608 - a constant
+               OR coalesce(t.platform, 0) <> coalesce({PLATFORM}, 0)""",
         remedy="The shares of provider and platform are not the charge: add the transfers that are missing, or corrections.",
     ),
     Check(

@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 import psycopg
 from django.db import InterfaceError, OperationalError, connection
@@ -45,7 +45,9 @@ class GroupCommit(Generic[T, R]):
     is carried through even if its submitter is cancelled meanwhile.
     """
 
-    def __init__(self, commit: Callable[[Sequence[T]], Sequence[R | Exception]], *, name: str, max_batch: int = MAX_BATCH) -> None:
+    def __init__(
+        self, commit: Callable[[Sequence[T]], Sequence[R | Exception]], *, name: str, max_batch: int = MAX_BATCH
+    ) -> None:
         self._commit = commit
         self._name = name
         self._max_batch = max_batch
@@ -122,7 +124,9 @@ class GroupCommit(Generic[T, R]):
             try:
                 return self._commit(items)
             except OperationalError as error:  # the lock order rules deadlocks out; a stranger's lock may not know it
-                if not isinstance(error.__cause__, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+                if not isinstance(
+                    error.__cause__, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure
+                ):
                     raise
         return self._commit(items)
 
@@ -150,4 +154,4 @@ def _set(done: Sequence[tuple[asyncio.Future[R] | Future[R], R | Exception]]) ->
         if isinstance(result, Exception):
             future.set_exception(result)
         else:
-            future.set_result(cast(R, result))
+            future.set_result(result)

@@ -58,14 +58,22 @@ class Run(models.Model):
     organization = models.ForeignKey(
         Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="runs"
     )
-    user = models.ForeignKey(User, null=True, on_delete=models.PROTECT, db_index=False, related_name="+")  # of the playground
+    user = models.ForeignKey(
+        User, null=True, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )  # of the playground
     api_key = models.ForeignKey(
         ApiKey, null=True, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="runs"
     )
-    listing = models.ForeignKey(Listing, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="runs")
-    release = models.ForeignKey(Release, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
+    listing = models.ForeignKey(
+        Listing, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="runs"
+    )
+    release = models.ForeignKey(
+        Release, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
     price = models.ForeignKey(Price, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
-    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, db_constraint=False, related_name="run")  # has the run's id
+    hold = models.OneToOneField(
+        Hold, on_delete=models.PROTECT, db_constraint=False, related_name="run"
+    )  # has the run's id
     gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, db_index=False, related_name="runs")
     budget_uses = ArrayField(models.BigIntegerField(), default=list)  # ids of the BudgetUse rows that hold its amount
     endpoint = models.CharField(max_length=12, choices=Endpoint)

@@ -28,7 +28,10 @@ class ReadOnlyAdmin(_NobodyChanges, ModelAdmin):
 
 
 class ReadOnlyInline(_NobodyChanges, TabularInline):
-    """Rows that belong to another one, to be looked at."""
+    """Rows that belong to another one, to be looked at: every one of ``fields``, editable or not."""
 
     extra = 0
     show_change_link = True
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        return tuple(self.fields or ())

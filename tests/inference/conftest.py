@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -60,10 +61,22 @@ def write_tokenizer(folder: Path) -> None:
 def tiny_model(family: str) -> PreTrainedModel:
     """Random weights, large enough that the likeliest token is never a near tie and the outputs vary."""
     torch.manual_seed(7)
-    tokens = {"vocab_size": VOCAB, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1, "initializer_range": 0.4}
+    tokens: dict[str, Any] = {
+        "vocab_size": VOCAB,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "pad_token_id": 1,
+        "initializer_range": 0.4,
+    }
     if family == "gpt2":
         return GPT2LMHeadModel(GPT2Config(n_positions=CONTEXT, n_embd=32, n_layer=2, n_head=4, **tokens)).eval()
-    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2}
+    shape: dict[str, Any] = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
     return LlamaForCausalLM(LlamaConfig(max_position_embeddings=CONTEXT, **shape, **tokens)).eval()
 
 

@@ -19,7 +19,9 @@ FAR = 3600.0  # seconds
 def ask(id_: str, prompt: list[int], *, heard: Sequence[int] = (), deadline_s: float = FAR, **sampling: Any) -> Request:
     """A request that is greedy, and 20 tokens long, unless told otherwise."""
     settings = wire.Sampling(**{"max_tokens": 20, "temperature": 0.0} | sampling)
-    return Request(id=id_, prompt_ids=prompt, heard_ids=list(heard), sampling=settings, deadline=time.time() + deadline_s)
+    return Request(
+        id=id_, prompt_ids=prompt, heard_ids=list(heard), sampling=settings, deadline=time.time() + deadline_s
+    )
 
 
 @dataclass

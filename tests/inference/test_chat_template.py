@@ -78,7 +78,9 @@ def test_a_template_reaches_nothing_but_the_messages(source: str) -> None:
         ChatTemplate(source).render(messages=[{"role": "user", "content": "hi"}])
 
 
-@pytest.mark.parametrize("source", ["{% if %}", "{{ " + "(" * 5_000, "{% for a in b %}", "x" * (MAX_TEMPLATE_CHARS + 1)])
+@pytest.mark.parametrize(
+    "source", ["{% if %}", "{{ " + "(" * 5_000, "{% for a in b %}", "x" * (MAX_TEMPLATE_CHARS + 1)]
+)
 def test_a_template_that_cannot_be_compiled_is_refused_at_once(source: str) -> None:
     with pytest.raises(TemplateFailed):
         ChatTemplate(source)

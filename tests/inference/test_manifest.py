@@ -44,9 +44,13 @@ def test_the_digest_depends_on_every_file_and_not_on_their_order() -> None:
     files = [FileEntry("b.json", 3, "ab" * 32), FileEntry("a.json", 5, "cd" * 32)]
     digest = release_digest(files)
     assert digest == release_digest(files[::-1])
-    assert digest == "sha256:" + __import__("hashlib").sha256(
-        f"gpt-store release 1\n{'cd' * 32} 5 a.json\n{'ab' * 32} 3 b.json\n".encode()
-    ).hexdigest()
+    assert (
+        digest
+        == "sha256:"
+        + __import__("hashlib")
+        .sha256(f"gpt-store release 1\n{'cd' * 32} 5 a.json\n{'ab' * 32} 3 b.json\n".encode())
+        .hexdigest()
+    )
     others = [FileEntry("b.json", 4, "ab" * 32), FileEntry("c.json", 3, "ab" * 32), FileEntry("b.json", 3, "ef" * 32)]
     assert digest not in {release_digest([other, files[1]]) for other in others}
 
@@ -58,7 +62,9 @@ def test_a_malformed_entry_has_no_digest() -> None:
             release_digest(files)
 
 
-@pytest.mark.parametrize("path", ["../config.json", "/config.json", "a/config.json", ".hidden", "a\nb.json", "-rf", "ü.json", "x" * 200])
+@pytest.mark.parametrize(
+    "path", ["../config.json", "/config.json", "a/config.json", ".hidden", "a\nb.json", "-rf", "ü.json", "x" * 200]
+)
 def test_a_path_that_could_lead_elsewhere_is_refused(path: str) -> None:
     found = check_path(path)
     assert found is not None
@@ -140,11 +146,23 @@ def test_code_in_the_config_is_refused(release: Path) -> None:
         {"n_embd": "32"},
         {"n_head": 5},
         {"quantization_config": {"bits": 4}},
+        {"num_labels": 10**9},
     ],
 )
 def test_a_config_out_of_bounds_is_refused(changes: dict[str, Any]) -> None:
     config = tiny_model("gpt2").config.to_dict() | {"architectures": ["GPT2LMHeadModel"]}
     assert read_architecture(config).vocab_size == VOCAB
+    with pytest.raises(ConfigError):
+        read_architecture(config | changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"num_key_value_heads": 3}, {"head_dim": 7}, {"rope_scaling": {"rope_type": "dynamic"}}, {"rope_parameters": 5}],
+)
+def test_a_llama_config_out_of_bounds_is_refused(changes: dict[str, Any]) -> None:
+    config = tiny_model("llama").config.to_dict() | {"architectures": ["LlamaForCausalLM"]}
+    assert read_architecture(config).context_length == CONTEXT
     with pytest.raises(ConfigError):
         read_architecture(config | changes)
 
@@ -160,14 +178,18 @@ def test_weights_that_lack_a_layer_are_refused(release: Path) -> None:
 def test_weights_of_another_shape_are_refused(release: Path, family: str) -> None:
     edit(release / "config.json", **{"n_layer" if family == "gpt2" else "num_hidden_layers": 3})
     assert "weights_missing" in problems(release)
-    edit(release / "config.json", **{"n_layer" if family == "gpt2" else "num_hidden_layers": 2, "vocab_size": VOCAB + 1})
+    edit(
+        release / "config.json", **{"n_layer" if family == "gpt2" else "num_hidden_layers": 2, "vocab_size": VOCAB + 1}
+    )
     assert "weights_differ" in problems(release)
 
 
 def test_bare_names_of_old_gpt2_files_are_understood(gpt2_folder: Path, tmp_path: Path) -> None:
     release = Path(shutil.copytree(gpt2_folder, tmp_path / "release"))
     weights = load_file(release / "model.safetensors")
-    save_file({name.removeprefix("transformer."): tensor for name, tensor in weights.items()}, release / "model.safetensors")
+    save_file(
+        {name.removeprefix("transformer."): tensor for name, tensor in weights.items()}, release / "model.safetensors"
+    )
     assert problems(release) == {}
 
 
@@ -197,4 +219,6 @@ def test_a_tokenizer_of_another_model_is_refused(release: Path) -> None:
 
 def test_hash_file_reads_size_and_sha256(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
-    assert hash_file(tmp_path / "a") == FileEntry("a", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+    assert hash_file(tmp_path / "a") == FileEntry(
+        "a", 3, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )

@@ -46,15 +46,16 @@ def as_transformers(folder: Path, chat: list[dict[str, Any]]) -> list[int]:
 
 
 @pytest.mark.parametrize("chat", CHATS)
-def test_a_chat_is_encoded_as_transformers_does(encoder: PromptEncoder, gpt2_folder: Path, chat: list[dict[str, Any]]) -> None:
+def test_a_chat_is_encoded_as_transformers_does(
+    encoder: PromptEncoder, gpt2_folder: Path, chat: list[dict[str, Any]]
+) -> None:
     assert encoder.encode_chat(chat) == as_transformers(gpt2_folder, chat)
 
 
 @pytest.mark.parametrize(
     "template",
     [
-        "{%- for m in messages %}\n  {%- if loop.first and m.role == 'system' %}[{{ m.content|upper }}]{% continue %}{% endif %}\n"
-        "{{ m | tojson }}{% if not loop.last %}{{ ', ' }}{% endif %}\n{% endfor %}",
+        "{%- for m in messages %}\n  {%- if loop.first %}[{{ m.content|upper }}]{% continue %}{% endif %}\n{{ m | tojson }}\n{% endfor %}",
         "{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = ns.n + 1 %}{{ ns.n ~ '. ' ~ m['content'].strip() }}\n{% endfor %}",
         "{% macro say(m) %}{{ bos_token + m.role }}: {{ m.content }}{{ eos_token }}{% endmacro %}{% for m in messages %}{{ say(m) }}{% endfor %}",
         "{% for m in messages[-1:] + [{'role': 'x', 'content': 'y'}] %}{% generation %}{{ m.content }}{% endgeneration %}{% endfor %}",
@@ -76,7 +77,10 @@ def test_a_template_file_goes_before_the_config(release: Path) -> None:
 
 
 def test_of_several_templates_the_default_is_taken(release: Path) -> None:
-    change_config(release, chat_template=[{"name": "tool", "template": "T"}, {"name": "default", "template": "{{ messages[0].content }}"}])
+    change_config(
+        release,
+        chat_template=[{"name": "tool", "template": "T"}, {"name": "default", "template": "{{ messages[0].content }}"}],
+    )
     encoder = PromptEncoder.from_folder(release)
     assert encoder.decode(encoder.encode_chat([{"role": "user", "content": "hi"}])) == "hi"
 
@@ -114,7 +118,13 @@ def test_what_a_user_writes_never_becomes_a_control_token(encoder: PromptEncoder
     assert all(text.strip() in shown for text in texts)
 
 
-@given(st.lists(st.lists(st.sampled_from([END, START, END[:3], END[3:], "<|", "|>", " ", "\n", "a"]), max_size=6), min_size=1, max_size=3))
+@given(
+    st.lists(
+        st.lists(st.sampled_from([END, START, END[:3], END[3:], "<|", "|>", " ", "\n", "a"]), max_size=6),
+        min_size=1,
+        max_size=3,
+    )
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
 def test_no_mixture_of_pieces_forges_a_control_token(encoder: PromptEncoder, messages: list[list[str]]) -> None:
     ids = encoder.encode_chat([{"role": "user", "content": "".join(pieces)} for pieces in messages])
@@ -123,7 +133,9 @@ def test_no_mixture_of_pieces_forges_a_control_token(encoder: PromptEncoder, mes
 
 def test_a_content_in_parts_is_joined_by_lines(encoder: PromptEncoder) -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
-    assert encoder.encode_chat([{"role": "user", "content": parts}]) == encoder.encode_chat([{"role": "user", "content": "a\nb"}])
+    assert encoder.encode_chat([{"role": "user", "content": parts}]) == encoder.encode_chat(
+        [{"role": "user", "content": "a\nb"}]
+    )
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,9 @@ def entry(begin: int, end: int, shape: Any = (2,), dtype: Any = "F32") -> dict[s
 
 
 def test_a_file_of_the_library_is_read(tmp_path: Path) -> None:
-    save_file({"a": torch.zeros(2, 3), "b": torch.zeros(4, dtype=torch.bfloat16)}, tmp_path / "x", metadata={"format": "pt"})
+    save_file(
+        {"a": torch.zeros(2, 3), "b": torch.zeros(4, dtype=torch.bfloat16)}, tmp_path / "x", metadata={"format": "pt"}
+    )
     found = read_header(tmp_path / "x")
     assert {name: (t.dtype, t.shape) for name, t in found.items()} == {"a": ("F32", (2, 3)), "b": ("BF16", (4,))}
 
@@ -57,7 +59,10 @@ def test_a_plain_header_is_read(tmp_path: Path) -> None:
         ({"__metadata__": {"a": 1}, "a": entry(0, 16, (4,))}, "metadata"),
         ({}, "names 0 tensors"),
         ([], "not a JSON object"),
-        (b'{"a": {"dtype":"F32","shape":[4],"data_offsets":[0,16]}, "a": {"dtype":"F32","shape":[4],"data_offsets":[0,16]}}', "twice"),
+        (
+            b'{"a": {"dtype":"F32","shape":[4],"data_offsets":[0,16]}, "a": {"dtype":"F32","shape":[4],"data_offsets":[0,16]}}',
+            "twice",
+        ),
         (b"{" * 100_000, "JSON"),
         (b'{"a":' * 50_000, "JSON"),
         (b"\xff\xfe", "JSON"),

@@ -68,7 +68,9 @@ def test_a_pickle_beside_the_release_is_not_even_fetched(hub: FakeHub, tmp_path:
     assert not any("pytorch_model.bin" in request for request in hub.requests)
 
 
-def test_a_pull_that_broke_is_taken_up_where_it_ended(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pull_that_broke_is_taken_up_where_it_ended(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1024)
     hub.cut["model.safetensors"] = 50 * 1024
@@ -86,7 +88,9 @@ def test_a_pull_that_was_killed_is_taken_up_by_the_next(hub: FakeHub, tmp_path: 
     assert {item.name: item.read_bytes() for item in folder.iterdir()} == hub.files
 
 
-def test_a_store_that_is_away_or_refuses_is_no_mismatch(hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_is_away_or_refuses_is_no_mismatch(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     with pytest.raises(PullFailed, match="acme/bard"):
         pull_release(ref_of(hub, token="wrong"), tmp_path)
@@ -125,5 +129,9 @@ def test_two_processes_that_pull_at_once_fetch_once(hub: FakeHub, tmp_path: Path
     for process in processes:
         process.join(timeout=10)
     assert folders == {str(tmp_path / hub.revision.removeprefix("sha256:"))}
-    gets = [count for request, count in hub.requests.items() if request.startswith("GET") and request.endswith("model.safetensors")]
+    gets = [
+        count
+        for request, count in hub.requests.items()
+        if request.startswith("GET") and request.endswith("model.safetensors")
+    ]
     assert gets == [1]

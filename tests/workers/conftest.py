@@ -9,12 +9,14 @@ import pytest
 import redis
 
 from inference import wire
+from inference.engine import Engine, Output, Request
 from tests.servers import Servers
 from tests.tiny_model import write_model
 from tests.workers.hub import Hub
 from tests.workers.processes import Caller, GpuWorker
 
 PROMPT = [5, 6, 7]
+SHARED = 0
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +26,8 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_model(tmp_path_factory.mktemp("models") / "other", seed=12)
+    """Larger: a long run of it takes seconds."""
+    return write_model(tmp_path_factory.mktemp("models") / "other", seed=12, width=64, layers=4)
 
 
 @pytest.fixture(scope="session")
@@ -51,34 +54,23 @@ def new_release(hub: Hub, tmp_path: Path) -> wire.ReleaseRef:
     return hub.publish(f"tests/{name}", write_model(tmp_path / "model", seed=hash(name) % 10_000))
 
 
+@pytest.fixture
+def database() -> int:
+    """The number of the Redis database that a test and its workers use; a module with workers of its own has another one."""
+    return SHARED
+
+
 @pytest.fixture(autouse=True)
-def empty_redis(servers: Servers) -> Iterator[None]:
+def empty_redis(servers: Servers, database: int) -> Iterator[None]:
     """No test finds what another left in the queues."""
     yield
-    with redis.Redis.from_url(servers.redis_url) as client:
-        client.flushall()
-
-
-@pytest.fixture
-def start_worker(servers: Servers, tmp_path: Path, empty_redis: None) -> Iterator[Callable[..., GpuWorker]]:
-    """Starts workers that report; whatever still runs at the end is killed."""
-    started: list[GpuWorker] = []
-
-    def start(*, ready: bool = True, **environment: str) -> GpuWorker:
-        worker = GpuWorker(servers, tmp_path / f"worker-{len(started)}", **environment)
-        started.append(worker)
-        if ready:
-            worker.wait_until_ready()
-        return worker
-
-    yield start
-    for worker in started:
-        worker.stop()
+    with redis.Redis.from_url(servers.redis_url, db=database) as client:
+        client.flushdb()
 
 
 @pytest.fixture(scope="session")
 def shared_worker(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GpuWorker]:
-    worker = GpuWorker(servers, tmp_path_factory.mktemp("worker"))
+    worker = GpuWorker(servers, tmp_path_factory.mktemp("worker"), database=SHARED)
     yield worker
     worker.stop()
 
@@ -91,7 +83,36 @@ def worker(shared_worker: GpuWorker, empty_redis: None) -> GpuWorker:
 
 
 @pytest.fixture
-def caller(servers: Servers) -> Iterator[Caller]:
-    caller = Caller(servers.redis_url)
+def start_worker(
+    servers: Servers, tmp_path: Path, database: int, empty_redis: None
+) -> Iterator[Callable[..., GpuWorker]]:
+    """Starts workers that report; whatever still runs at the end is killed."""
+    started: list[GpuWorker] = []
+
+    def start(**environment: str) -> GpuWorker:
+        worker = GpuWorker(servers, tmp_path, database=database, **environment)
+        started.append(worker)
+        worker.wait_until_ready()
+        return worker
+
+    yield start
+    for worker in started:
+        worker.stop()
+
+
+@pytest.fixture
+def caller(servers: Servers, database: int) -> Iterator[Caller]:
+    caller = Caller(servers, database=database)
     yield caller
     caller.redis.close()
+
+
+def run_alone(folder: Path, spec: wire.CompletionSpec) -> list[Output]:
+    """What the engine makes of a spec without any worker around it."""
+    engine = Engine.load(folder, max_batch=4)
+    request = Request(id="x", prompt_ids=spec.prompt_ids, heard_ids=[], sampling=spec.sampling, deadline=spec.deadline)
+    engine.submit(request)
+    outputs: list[Output] = []
+    while engine.has_work:
+        outputs += engine.step()
+    return outputs

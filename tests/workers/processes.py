@@ -22,16 +22,21 @@ from tests.waiting import await_that
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def broker_url(servers: Servers, database: int) -> str:
+    return f"{servers.redis_url.replace('unix://', 'redis+socket://', 1)}?virtual_host={database}"
+
+
 class GpuWorker:
     """``python -m workers.gpu`` on the servers of this session."""
 
-    def __init__(self, servers: Servers, folder: Path, **environment: str) -> None:
+    def __init__(self, servers: Servers, folder: Path, *, database: int, **environment: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.log = folder / "worker.log"
-        self._redis = redis.Redis.from_url(servers.redis_url)
+        self.log = folder / f"worker-{uuid.uuid4().hex[:8]}.log"
+        self._redis = redis.Redis.from_url(servers.redis_url, db=database)
         knobs = {
             "DATA_DIR": str(folder),
-            "REDIS_URL": servers.redis_url,
+            "REDIS_URL": f"{servers.redis_url}?db={database}",
+            "BROKER_URL": broker_url(servers, database),
             "DEVICE": "cpu",
             "TORCH_THREADS": "1",
             "GPU_SLOTS": "16",
@@ -62,7 +67,7 @@ class GpuWorker:
             except redis.RedisError:
                 return None
 
-        return await_that(reported, "the worker reports", timeout_s=60)
+        return await_that(reported, "the worker reports", timeout_s=90)
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -78,11 +83,13 @@ class GpuWorker:
 class Caller:
     """Sends attempts as a gateway does, and collects what comes back on its reply stream."""
 
-    def __init__(self, redis_url: str) -> None:
-        self.redis = redis.Redis.from_url(redis_url)
+    def __init__(self, servers: Servers, *, database: int) -> None:
+        self.redis = redis.Redis.from_url(servers.redis_url, db=database)
         self.stream = wire.reply_stream(uuid.uuid4().hex)
-        self.chunks: list[wire.Chunk] = []
-        self._sender = Celery("caller", broker=redis_url.replace("unix://", "redis+socket://", 1), set_as_current=False)
+        self.chunks: list[wire.Chunk] = []  # of attempts that were the newest of their run when they were read
+        self.stale: list[wire.Chunk] = []  # of older ones
+        self._epochs: dict[str, int] = {}
+        self._sender = Celery("caller", broker=broker_url(servers, database), set_as_current=False)
         self._last = "0"
 
     def spec(
@@ -106,8 +113,14 @@ class Caller:
         self._sender.send_task(wire.SERVE_TASK, args=(message,), queue=queue)
 
     def again(self, spec: wire.CompletionSpec, queue: str = wire.COLD_QUEUE) -> wire.CompletionSpec:
-        """The next attempt, from the tokens that were heard."""
+        """The next attempt, from the tokens that were heard; what older ones still say is not listened to."""
+        self.read()
+        self._epochs[spec.run_id] = spec.epoch + 1
         return self.send(replace(spec, epoch=spec.epoch + 1, heard_ids=self.tokens(spec.run_id)), queue)
+
+    def newest(self, spec: wire.CompletionSpec) -> wire.CompletionSpec:
+        """The spec under the epoch that is listened to."""
+        return replace(spec, epoch=self._epochs.get(spec.run_id, spec.epoch))
 
     def abort(self, spec: wire.CompletionSpec) -> None:
         self.redis.publish(wire.ABORT_CHANNEL, wire.Abort(run_id=spec.run_id, epoch=spec.epoch).encode())
@@ -121,10 +134,12 @@ class Caller:
         for _stream, entries in answer:
             for entry_id, fields in entries:
                 self._last = entry_id
-                self.chunks += wire.decode_chunks(fields[b"m"])
+                for chunk in wire.decode_chunks(fields[b"m"]):
+                    is_stale = chunk.epoch < self._epochs.get(chunk.run_id, 0)
+                    (self.stale if is_stale else self.chunks).append(chunk)
 
-    def heard(self, run_id: str, epoch: int | None = None) -> list[wire.Chunk]:
-        return [c for c in self.chunks if c.run_id == run_id and epoch in (None, c.epoch)]
+    def heard(self, run_id: str) -> list[wire.Chunk]:
+        return [chunk for chunk in self.chunks if chunk.run_id == run_id]
 
     def tokens(self, run_id: str) -> list[int]:
         """The run's tokens as a gateway would have them; a gap fails the test."""
@@ -139,15 +154,16 @@ class Caller:
         return "".join(c.text for c in self.heard(run_id))
 
     def wait_for(
-        self, condition: Callable[[wire.Chunk], bool], spec: wire.CompletionSpec, *, timeout_s: float = 30
+        self, condition: Callable[[wire.Chunk], bool], spec: wire.CompletionSpec, *, timeout_s: float = 60
     ) -> wire.Chunk:
         """Reads until a chunk of this attempt meets the condition."""
 
         def found() -> wire.Chunk | None:
             self.read()
-            return next((c for c in self.heard(spec.run_id, spec.epoch) if condition(c)), None)
+            said = [c for c in (*self.chunks, *self.stale) if (c.run_id, c.epoch) == (spec.run_id, spec.epoch)]
+            return next((chunk for chunk in said if condition(chunk)), None)
 
         return await_that(found, "such a chunk", timeout_s=timeout_s)
 
-    def wait_for_end(self, spec: wire.CompletionSpec, *, timeout_s: float = 30) -> wire.Chunk:
+    def wait_for_end(self, spec: wire.CompletionSpec, *, timeout_s: float = 60) -> wire.Chunk:
         return self.wait_for(lambda chunk: chunk.finish_reason is not None, spec, timeout_s=timeout_s)

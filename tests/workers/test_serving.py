@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from inference import wire
-from inference.engine import Engine, Output, Request
-from tests.workers.conftest import PROMPT
+from tests.waiting import await_that
+from tests.workers.conftest import PROMPT, run_alone
 from tests.workers.hub import Hub
 from tests.workers.processes import Caller, GpuWorker
-
-StartWorker = Callable[..., GpuWorker]
-
-
-def run_alone(folder: Path, spec: wire.CompletionSpec) -> list[Output]:
-    """What the engine makes of a spec without any worker around it."""
-    engine = Engine.load(folder, max_batch=4)
-    request = Request(id="x", prompt_ids=spec.prompt_ids, heard_ids=[], sampling=spec.sampling, deadline=spec.deadline)
-    engine.submit(request)
-    outputs: list[Output] = []
-    while engine.has_work:
-        outputs += engine.step()
-    return outputs
 
 
 @pytest.mark.parametrize(
@@ -55,18 +42,6 @@ def test_one_worker_serves_several_runs_at_once(
         assert caller.tokens(spec.run_id) == [
             token for output in run_alone(model_folder, spec) for token in output.token_ids
         ]
-
-
-def test_more_runs_than_slots_are_all_served(
-    start_worker: StartWorker, caller: Caller, release: wire.ReleaseRef
-) -> None:
-    start_worker(GPU_SLOTS="2")
-    caller.wait_for_end(caller.send(caller.spec(release, PROMPT)))
-    began = time.monotonic()
-    specs = [caller.send(caller.spec(release, PROMPT, max_tokens=2)) for _ in range(40)]
-    for spec in specs:
-        caller.wait_for_end(spec)
-    assert time.monotonic() - began < 10  # a slot that becomes free is noticed at once: not only once a second
 
 
 def test_an_attempt_runs_once_however_often_its_message_comes(
@@ -194,13 +169,35 @@ def test_while_a_model_loads_its_runs_say_so_and_can_be_stopped(
     assert end.usage == wire.Usage(prompt_tokens=3, completion_tokens=0)
 
 
-def test_a_run_in_the_queue_of_the_engine_is_kept_alive(
-    start_worker: StartWorker, caller: Caller, release: wire.ReleaseRef
+def test_a_release_in_memory_is_served_from_its_own_queue(
+    worker: GpuWorker, caller: Caller, release: wire.ReleaseRef
 ) -> None:
-    start_worker(MAX_BATCH="1")
-    ahead = [caller.send(caller.spec(release, PROMPT, max_tokens=2000)) for _ in range(4)]
-    caller.wait_for(lambda chunk: bool(chunk.token_ids), ahead[0])
-    waiting = caller.send(caller.spec(release, PROMPT))
-    sign = caller.wait_for(lambda chunk: not chunk.token_ids, waiting, timeout_s=3)
-    assert sign.loading is None
-    assert sign.finish_reason is None
+    caller.wait_for_end(caller.send(caller.spec(release, PROMPT)))
+    await_that(
+        lambda: (report := worker.report()) and release.digest in report.resident, "the report names the release"
+    )
+    spec = caller.send(caller.spec(release, PROMPT), wire.serve_queue(release.digest))
+    assert caller.wait_for_end(spec).finish_reason == "length"
+
+
+def test_after_a_flush_of_redis_everything_goes_on(
+    worker: GpuWorker, caller: Caller, other_release: wire.ReleaseRef
+) -> None:
+    spec = caller.send(caller.spec(other_release, PROMPT, max_tokens=500))
+    caller.wait_for(lambda chunk: chunk.index > 5, spec)
+    caller.redis.flushdb()
+    assert caller.wait_for_end(spec).finish_reason == "length"  # its stream has a hole now, which its gateway notices
+    worker.wait_until_ready()
+    for queue in (wire.COLD_QUEUE, wire.serve_queue(other_release.digest)):
+        assert caller.wait_for_end(caller.send(caller.spec(other_release, PROMPT), queue)).finish_reason == "length"
+
+
+def test_a_worker_without_work_costs_next_to_nothing(
+    worker: GpuWorker, caller: Caller, release: wire.ReleaseRef
+) -> None:
+    caller.wait_for_end(caller.send(caller.spec(release, PROMPT)))
+    process = psutil.Process(worker.process.pid)
+    before = process.cpu_times()
+    time.sleep(2)  # what is measured is a stretch of time
+    after = process.cpu_times()
+    assert (after.user + after.system) - (before.user + before.system) < 0.2

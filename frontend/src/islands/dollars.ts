@@ -1,6 +1,6 @@
 const NANO = 1_000_000_000n;
 
-/** Nano-dollars in full: 1234567 is "$0.001234567". The same rule as store.console.money.dollars. */
+/** Nano-dollars in full: 1234567 is "$0.001234567". The same rule as store.ledger.dollars. */
 export function dollars(nano: number | bigint): string {
   const amount = BigInt(nano);
   const size = amount < 0n ? -amount : amount;

@@ -8,8 +8,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from store.console.money import dollars, parse_dollars
 from store.keys.actions import parse_network
+from store.ledger.dollars import dollars, parse_dollars
 
 MAX_NETWORKS = 50
 

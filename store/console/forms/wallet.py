@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from store.billing.actions import MAX_TOPUP_NANO
 from store.console.forms.fields import DollarField
-from store.console.money import NANO_PER_DOLLAR
+from store.ledger.dollars import NANO_PER_DOLLAR
 
 
 class TopUpForm(forms.Form):

@@ -6,7 +6,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from store.console import figures, money
+from store.console import figures
+from store.ledger.dollars import dollar_parts
 
 register = template.Library()
 register.filter(figures.short_count)
@@ -18,7 +19,7 @@ def dollars(nano: int | None) -> SafeString:
     """An amount in full, for HTML; what is beyond the cent stands back. Nothing for None."""
     if nano is None:
         return SafeString("")
-    head, tail = money.dollar_parts(nano)
+    head, tail = dollar_parts(nano)
     if not tail:
         return format_html('<span class="money">{}</span>', head)
     return format_html('<span class="money">{}<wbr><span class="money-tail">{}</span></span>', head, tail)

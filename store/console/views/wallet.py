@@ -12,9 +12,9 @@ from store.accounts.models import Organization
 from store.billing.actions import BUYERS, top_up_test
 from store.console.context import credit_of, role_in
 from store.console.forms.wallet import TopUpForm
-from store.console.money import dollars
 from store.console.pages import console_page
 from store.console.statement import statement
+from store.ledger.dollars import dollars
 
 
 @console_page

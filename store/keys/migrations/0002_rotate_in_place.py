@@ -4,24 +4,23 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('keys', '0001_initial'),
+        ("keys", "0001_initial"),
     ]
 
     operations = [
         migrations.RemoveField(
-            model_name='apikey',
-            name='rotated_from',
+            model_name="apikey",
+            name="rotated_from",
         ),
         migrations.AddField(
-            model_name='apikey',
-            name='old_digest',
+            model_name="apikey",
+            name="old_digest",
             field=models.BinaryField(max_length=32, null=True, unique=True),
         ),
         migrations.AddField(
-            model_name='apikey',
-            name='old_until',
+            model_name="apikey",
+            name="old_until",
             field=models.DateTimeField(editable=False, null=True),
         ),
     ]

@@ -106,4 +106,6 @@ CREATE TRIGGER wallet_balance_is_a_cache BEFORE UPDATE ON ledger_wallet
 
 class Migration(migrations.Migration):
     dependencies = [("ledger", "0001_initial")]
-    operations = [migrations.RunSQL(law, reverse_sql=migrations.RunSQL.noop) for law in (MOVE_POSTED, MOVE_HELD, REFUSE)]
+    operations = [
+        migrations.RunSQL(law, reverse_sql=migrations.RunSQL.noop) for law in (MOVE_POSTED, MOVE_HELD, REFUSE)
+    ]

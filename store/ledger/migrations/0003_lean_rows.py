@@ -5,37 +5,61 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('ledger', '0002_laws'),
+        ("ledger", "0002_laws"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='hold',
-            name='wallet',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='holds', to='ledger.wallet'),
+            model_name="hold",
+            name="wallet",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="holds",
+                to="ledger.wallet",
+            ),
         ),
         migrations.AlterField(
-            model_name='transfer',
-            name='credit',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='credits', to='ledger.wallet'),
+            model_name="transfer",
+            name="credit",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="credits",
+                to="ledger.wallet",
+            ),
         ),
         migrations.AlterField(
-            model_name='transfer',
-            name='debit',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='debits', to='ledger.wallet'),
+            model_name="transfer",
+            name="debit",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="debits",
+                to="ledger.wallet",
+            ),
         ),
         migrations.AddIndex(
-            model_name='transfer',
-            index=models.Index(fields=['debit', '-id'], name='transfer_of_debit'),
+            model_name="transfer",
+            index=models.Index(fields=["debit", "-id"], name="transfer_of_debit"),
         ),
         migrations.AddIndex(
-            model_name='transfer',
-            index=models.Index(fields=['credit', '-id'], name='transfer_of_credit'),
+            model_name="transfer",
+            index=models.Index(fields=["credit", "-id"], name="transfer_of_credit"),
         ),
         migrations.AddConstraint(
-            model_name='hold',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('resolved_at', None), ('status', 'open')), models.Q(models.Q(('status', 'open'), _negated=True), ('resolved_at__isnull', False)), _connector='OR'), name='hold_resolved_says_when'),
+            model_name="hold",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("resolved_at", None), ("status", "open")),
+                    models.Q(models.Q(("status", "open"), _negated=True), ("resolved_at__isnull", False)),
+                    _connector="OR",
+                ),
+                name="hold_resolved_says_when",
+            ),
         ),
     ]

@@ -5,15 +5,13 @@ The reading takes the lock of each organization (its credit wallet, see ``ledger
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from uuid import UUID
 
 from store.catalog.models import CALLABLE
 from store.keys.grants import InvalidKey
-from store.keys.models import period_starts_on
+from store.keys.models import Period, period_starts_on
 from store.ledger import actions as ledger
 from store.ledger.errors import InsufficientCredit
 from store.ledger.pricing import Rates, affordable_tokens, charge
@@ -126,26 +124,26 @@ def _worst_case(run: OpenRun, rates: Rates, wallet: WalletCap, budgets: list[Bud
 
 
 def _read_keys(key_ids: set[int], now: datetime) -> dict[int, KeyCap]:
+    today = now.astimezone(UTC).date()
+    starts = {period: period_starts_on(period, today) for period in Period.values}
     rows = execute(
         """SELECT k.id, k.organization_id, k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > %s::timestamptz),
-                  k.max_parallel, coalesce(u.open_runs, 0)
-           FROM keys_apikey k LEFT JOIN keys_keyuse u ON u.api_key_id = k.id WHERE k.id = ANY(%s::bigint[])""",
+                  k.max_parallel, coalesce(u.open_runs, 0),
+                  b.id, b.listing_id, b.period, b.limit_nano, s.id, coalesce(s.used_nano, 0)
+           FROM keys_apikey k LEFT JOIN keys_keyuse u ON u.api_key_id = k.id
+           LEFT JOIN keys_budget b ON b.api_key_id = k.id
+           LEFT JOIN keys_budgetuse s ON s.budget_id = b.id
+                AND s.starts_on = CASE b.period WHEN 'day' THEN %s::date WHEN 'month' THEN %s::date ELSE %s::date END
+           WHERE k.id = ANY(%s::bigint[]) ORDER BY b.id""",
         now.isoformat(),
+        *(starts[period].isoformat() for period in (Period.DAY, Period.MONTH, Period.TOTAL)),
         array(key_ids),
     )
-    keys = {key_id: KeyCap(owner, live, parallel, runs) for key_id, owner, live, parallel, runs in rows}
-    today = now.astimezone(UTC).date()
-    starts = {period: period_starts_on(period, today) for period in ("day", "month", "total")}
-    budgets = execute(
-        """SELECT b.api_key_id, b.id, b.listing_id, b.period, b.limit_nano, u.id, coalesce(u.used_nano, 0)
-           FROM keys_budget b LEFT JOIN keys_budgetuse u ON u.budget_id = b.id
-                AND u.starts_on = CASE b.period WHEN 'day' THEN %s::date WHEN 'month' THEN %s::date ELSE %s::date END
-           WHERE b.api_key_id = ANY(%s::bigint[]) ORDER BY b.id""",
-        *(start.isoformat() for start in starts.values()),
-        array(key_ids),
-    )
-    for key_id, budget_id, listing_id, period, limit, use_id, used in budgets:
-        keys[key_id].budgets.append(BudgetCap(budget_id, listing_id, starts[period], use_id, limit - used))
+    keys: dict[int, KeyCap] = {}
+    for key_id, owner, live, parallel, runs, budget_id, listing_id, period, limit, use_id, used in rows:
+        key = keys.setdefault(key_id, KeyCap(owner, live, parallel, runs))
+        if budget_id is not None:
+            key.budgets.append(BudgetCap(budget_id, listing_id, starts[period], use_id, limit - used))
     return keys
 
 

@@ -11,16 +11,17 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from store.ledger import actions as ledger
-from store.ledger.models import HoldStatus, TransferKind, WalletKind
+from store.ledger.models import HoldStatus, TransferKind
 from store.ledger.pricing import Rates, charge, split
 from store.ledger.sql import array, bytes_array, execute, text_array
 from store.runs.books import SettledRun, SettleRun
-from store.runs.models import Run, RunStatus
+from store.runs.models import RunStatus
 
 logger = logging.getLogger(__name__)
 
 LAST_USED_EVERY_S = 60  # the time of a key's last use is this coarse
 SMALLINT_MAX = 32_767
+FINISH_REASON_CHARS, ERROR_CODE_CHARS, WORKER_CHARS = 10, 40, 120  # as the columns of runs_run
 USAGE, COMMISSION = TransferKind.USAGE, TransferKind.COMMISSION
 
 
@@ -29,6 +30,7 @@ class _OpenRow:
     """What the run promised when it was opened."""
 
     id: UUID
+    rates: Rates
     organization_id: int
     wallet_id: int
     provider_id: int  # the organization that sells
@@ -38,7 +40,7 @@ class _OpenRow:
     max_tokens: int
     commission_ppm: int
     held_nano: int
-    rates: Rates
+    has_replay: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,7 @@ def settle_runs(batch: Sequence[SettleRun], *, unpaid: HoldStatus = HoldStatus.V
 @transaction.atomic(durable=True)
 def _settle_runs(batch: Sequence[SettleRun], *, unpaid: HoldStatus) -> list[SettledRun]:
     items = {item.run_id: item for item in reversed(batch)}  # of two endings of one run the first counts
-    owners = {owner for (owner,) in execute(OWNERS, array(items))}
-    ledger.lock_credit(owners)
+    ledger.lock_wallets_of(items)  # a hold has its run's id
     open_rows, charges = _read(list(items))
     endings = [_ending(row, items[row.id]) for row in open_rows]
     if endings:
@@ -91,11 +92,9 @@ def _settle_runs(batch: Sequence[SettleRun], *, unpaid: HoldStatus) -> list[Sett
     return answers
 
 
-REPLAYED = "SELECT run_id FROM runs_replay WHERE run_id = ANY(%s::uuid[])"
-OWNERS = "SELECT DISTINCT organization_id FROM runs_run WHERE id = ANY(%s::uuid[])"
 ROWS = """
 SELECT r.id, r.status, r.charge_nano, r.organization_id, h.wallet_id, l.organization_id, r.api_key_id, r.budget_uses,
-       r.prompt_tokens, r.max_tokens, r.commission_ppm, h.amount_nano,
+       r.prompt_tokens, r.max_tokens, r.commission_ppm, h.amount_nano, EXISTS (SELECT FROM runs_replay WHERE run_id = r.id),
        p.input_nano, p.cached_input_nano, p.output_nano, p.request_nano
 FROM runs_run r JOIN ledger_hold h ON h.id = r.hold_id JOIN catalog_price p ON p.id = r.price_id
 JOIN catalog_listing l ON l.id = r.listing_id
@@ -110,7 +109,7 @@ def _read(run_ids: Sequence[UUID]) -> tuple[list[_OpenRow], dict[UUID, int]]:
     for run_id, status, charged, *values, input_, cached_input, output, request in execute(ROWS, array(run_ids)):
         if status == RunStatus.OPEN:
             rates = Rates(input_nano=input_, cached_input_nano=cached_input, output_nano=output, request_nano=request)
-            open_rows.append(_OpenRow(run_id, *values, rates))
+            open_rows.append(_OpenRow(run_id, rates, *values))
         else:
             charges[run_id] = charged
     return open_rows, charges
@@ -164,35 +163,31 @@ def _write(endings: Sequence[_Ending]) -> None:
         array([ending.output_tokens for ending in endings]),
         array([ending.cached_tokens for ending in endings]),
         array([ending.charge_nano for ending in endings]),
-        text_array([_fitting(item.finish_reason, "finish_reason") for item in items]),
-        text_array([_fitting(item.error_code, "error_code") for item in items]),
+        text_array([_fitting(item.finish_reason, FINISH_REASON_CHARS) for item in items]),
+        text_array([_fitting(item.error_code, ERROR_CODE_CHARS) for item in items]),
         array([min(item.attempts, SMALLINT_MAX) for item in items]),
-        text_array([_fitting(item.worker, "worker") for item in items]),
+        text_array([_fitting(item.worker, WORKER_CHARS) for item in items]),
         array([item.first_token_ms for item in items]),
     )
 
 
-def _fitting(text: str, field: str) -> str:
+def _fitting(text: str, chars: int) -> str:
     """What a worker says about a run must not keep it from being settled."""
-    return text.replace("\0", "")[: Run._meta.get_field(field).max_length]
+    return text.replace("\0", "")[:chars]
 
 
 def _release_keys(endings: Sequence[_Ending]) -> None:
     ended = Counter(ending.row.api_key_id for ending in endings if ending.row.api_key_id is not None)
-    if not ended:
-        return
-    execute(
-        """UPDATE keys_keyuse u SET open_runs = u.open_runs - e.runs FROM unnest(%s::bigint[], %s::int[]) AS e(id, runs)
-           WHERE u.api_key_id = e.id""",
-        array(ended),
-        array(ended.values()),
-    )
-    execute(
-        """UPDATE keys_apikey SET last_used_at = now() WHERE id = ANY(%s::bigint[])
-           AND (last_used_at IS NULL OR last_used_at < now() - make_interval(secs => %s))""",
-        array(ended),
-        LAST_USED_EVERY_S,
-    )
+    if ended:
+        execute(
+            """WITH e AS (SELECT * FROM unnest(%s::bigint[], %s::int[]) AS e(id, runs)), used AS (
+                   UPDATE keys_apikey k SET last_used_at = now() FROM e WHERE k.id = e.id
+                   AND (k.last_used_at IS NULL OR k.last_used_at < now() - make_interval(secs => %s)))
+               UPDATE keys_keyuse u SET open_runs = u.open_runs - e.runs FROM e WHERE u.api_key_id = e.id""",
+            array(ended),
+            array(ended.values()),
+            LAST_USED_EVERY_S,
+        )
 
 
 def _release_budgets(endings: Sequence[_Ending]) -> None:
@@ -211,11 +206,11 @@ def _release_budgets(endings: Sequence[_Ending]) -> None:
 
 def _keep_answers(endings: Sequence[_Ending]) -> None:
     """The answers of runs that came with an Idempotency-Key. Where there is none, the key is free again."""
-    replayed = {run_id for (run_id,) in execute(REPLAYED, array([ending.row.id for ending in endings]))}
+    replayed = {ending.row.id for ending in endings if ending.row.has_replay}
     kept = {
         ending.row.id: ending.item.replay_chunks
         for ending in endings
-        if ending.row.id in replayed and ending.is_paid and ending.item.replay_chunks is not None
+        if ending.row.has_replay and ending.is_paid and ending.item.replay_chunks is not None
     }
     if kept:
         execute(
@@ -233,14 +228,13 @@ def _share(endings: Sequence[_Ending]) -> None:
     charged = [ending for ending in endings if ending.charge_nano]
     if not charged:
         return
-    earnings = ledger.wallet_ids({ending.row.provider_id for ending in charged}, WalletKind.EARNINGS)
-    platform_id = ledger.store_wallet(WalletKind.PLATFORM).id
+    earnings, platform_id = ledger.sinks({ending.row.provider_id for ending in charged})
     transfers = []
     for ending in charged:
         row = ending.row
         shares = split(ending.charge_nano, commission_ppm=row.commission_ppm)
-        sinks = (("provider", earnings[row.provider_id], USAGE), ("platform", platform_id, COMMISSION))
-        for (name, wallet_id, kind), amount in zip(sinks, shares, strict=True):
+        takers = (("provider", earnings[row.provider_id], USAGE), ("platform", platform_id, COMMISSION))
+        for (name, wallet_id, kind), amount in zip(takers, shares, strict=True):
             if amount:
                 transfers.append(
                     ledger.NewTransfer(

@@ -13,7 +13,9 @@ LAYERS, HEADS, DIM = 2, 3, 4
 
 def cache_of(width: int, kv_tokens: int = 64) -> KVCache:
     cpu = torch.device("cpu")
-    return KVCache(layers=LAYERS, kv_heads=HEADS, head_dim=DIM, kv_tokens=kv_tokens, width=width, dtype=torch.float32, device=cpu)
+    return KVCache(
+        layers=LAYERS, kv_heads=HEADS, head_dim=DIM, kv_tokens=kv_tokens, width=width, dtype=torch.float32, device=cpu
+    )
 
 
 def fill(cache: KVCache, row: int, count: int) -> list[torch.Tensor]:

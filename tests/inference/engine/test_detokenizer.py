@@ -53,7 +53,9 @@ def test_any_tokens_give_what_decoding_them_at_once_gives(token_bytes: TokenByte
     st.lists(st.integers(3, VOCAB - 1), max_size=25),
     st.lists(st.text("abcde tohe", min_size=1, max_size=3), min_size=1, max_size=3),
 )
-def test_text_ends_before_the_first_stop_string_and_nothing_of_it_leaks(token_bytes: TokenBytes, ids: list[int], stop: list[str]) -> None:
+def test_text_ends_before_the_first_stop_string_and_nothing_of_it_leaks(
+    token_bytes: TokenBytes, ids: list[int], stop: list[str]
+) -> None:
     whole = "".join(texts_of(token_bytes, ids)[0])
     texts, found = texts_of(token_bytes, ids, tuple(stop))
     starts = [whole.find(s) for s in stop if s in whole]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from inference import wire
 from inference.engine import Engine, InvalidRequest
+from inference.errors import UnsupportedModel
 from tests.inference.conftest import CONTEXT, VOCAB
 from tests.inference.runs import Run, ask, collect, generated, serve, serve_one
 
@@ -23,7 +27,9 @@ def random_prompt(rng: random.Random, longest: int = 60) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_greedy_tokens_equal_generate_whatever_arrives_beside_them(engine: Engine, model: PreTrainedModel, seed: int) -> None:
+def test_greedy_tokens_equal_generate_whatever_arrives_beside_them(
+    engine: Engine, model: PreTrainedModel, seed: int
+) -> None:
     rng = random.Random(seed)
     requests = [ask(str(n), random_prompt(rng), max_tokens=rng.randrange(1, 60)) for n in range(10)]
     runs = {request.id: Run() for request in requests}
@@ -138,7 +144,9 @@ def test_the_context_is_the_limit_of_every_run(engine: Engine) -> None:
         ({"logprobs": 21}, "logprobs"),
     ],
 )
-def test_a_request_that_cannot_be_served_is_refused_by_name(engine: Engine, change: dict[str, object], param: str) -> None:
+def test_a_request_that_cannot_be_served_is_refused_by_name(
+    engine: Engine, change: dict[str, object], param: str
+) -> None:
     with pytest.raises(InvalidRequest) as caught:
         engine.submit(ask("a", **({"prompt": [5]} | change)))  # type: ignore[arg-type]
     assert caught.value.param == param
@@ -223,9 +231,29 @@ def test_numbers_that_are_not_finite_end_one_run_and_spare_the_next(folder: Path
     assert serve_one(engine, ask("b", PROMPTS[0])).tokens == expected
 
 
+def test_a_folder_of_another_family_is_not_loaded(folder: Path, tmp_path: Path) -> None:
+    release = Path(shutil.copytree(folder, tmp_path / "release"))
+    config = json.loads((release / "config.json").read_text())
+    (release / "config.json").write_text(json.dumps(config | {"architectures": ["BertModel"]}))
+    with pytest.raises(UnsupportedModel, match="architectures"):
+        Engine.load(release)
+
+
+def test_weights_that_are_missing_are_not_made_up(folder: Path, tmp_path: Path) -> None:
+    release = Path(shutil.copytree(folder, tmp_path / "release"))
+    weights = load_file(release / "model.safetensors")
+    lost = next(name for name in sorted(weights) if ".1." in name)
+    kept = {name: tensor for name, tensor in weights.items() if name != lost}
+    save_file(kept, release / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UnsupportedModel, match="lacks"):
+        Engine.load(release)
+
+
 def test_the_engine_says_what_it_is_and_has(engine: Engine) -> None:
     assert (engine.vocab_size, engine.context_length) == (VOCAB, CONTEXT)
-    kv_bytes = 2 * 2 * 4 * CONTEXT * 32 * 4  # keys and values, layers, rows, tokens, width, float32; half of it for the Llama
+    kv_bytes = (
+        2 * 2 * 4 * CONTEXT * 32 * 4
+    )  # keys and values, layers, rows, tokens, width, float32; half of it for the Llama
     assert kv_bytes // 2 < engine.memory_bytes < 4 * kv_bytes
     serve_one(engine, ask("a", PROMPTS[0]))
     assert engine.tokens_per_s > 0

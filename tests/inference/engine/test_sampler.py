@@ -76,7 +76,9 @@ def test_a_nucleus_wider_than_the_head_is_found_by_sorting_all() -> None:
 def test_a_row_is_sampled_alike_in_any_company(data: st.DataObject) -> None:
     generator = torch.Generator().manual_seed(data.draw(st.integers(0, 10**6)))
     logits = torch.randn(6, 300, generator=generator) * 3
-    options = st.tuples(st.sampled_from([0.0, 0.7, 1.0, 1.8]), st.sampled_from([0, 1, 5, 200]), st.sampled_from([0.1, 0.9, 0.999, 1.0]))
+    options = st.tuples(
+        st.sampled_from([0.0, 0.7, 1.0, 1.8]), st.sampled_from([0, 1, 5, 200]), st.sampled_from([0.1, 0.9, 0.999, 1.0])
+    )
     draws = []
     for row in range(6):
         temperature, top_k, top_p = data.draw(options)

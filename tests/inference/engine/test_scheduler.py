@@ -84,7 +84,11 @@ def test_sizes_that_cannot_work_are_refused() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=12), st.integers(64, 400), st.integers(1, 5))
+@given(
+    st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, max_size=12),
+    st.integers(64, 400),
+    st.integers(1, 5),
+)
 def test_everything_is_served_within_the_memory(wanted: list[tuple[int, int]], kv_tokens: int, max_batch: int) -> None:
     context = 64
     scheduler = Scheduler(max_batch=max_batch, max_step_tokens=20, kv_tokens=kv_tokens, context_length=context)

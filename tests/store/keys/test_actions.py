@@ -59,7 +59,9 @@ def test_a_key_says_what_it_opens(issued_key: IssuedKey, listing: Listing, consu
         ({"budgets": [(None, Period.DAY, 1), (None, Period.DAY, 2)]}, "budgets"),
     ],
 )
-def test_a_bad_field_is_named_and_no_key_is_made(consumer: User, listing: Listing, fields: dict[str, Any], param: str) -> None:
+def test_a_bad_field_is_named_and_no_key_is_made(
+    consumer: User, listing: Listing, fields: dict[str, Any], param: str
+) -> None:
     good: dict[str, Any] = {"name": "x", "listings": [listing]}
     with pytest.raises(InvalidRequest) as caught:
         issue_key(organization=consumer.personal_organization, user=consumer, **{**good, **fields})
@@ -79,8 +81,12 @@ def test_a_budget_is_for_a_model_that_the_key_opens(consumer: User, listing: Lis
     assert caught.value.param == "budgets"
 
 
-@pytest.mark.parametrize("hidden", [{"is_private": True}, {"status": ListingStatus.DRAFT}, {"status": ListingStatus.SUSPENDED}])
-def test_anothers_hidden_model_does_not_exist(consumer: User, provider: User, listing: Listing, hidden: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "hidden", [{"is_private": True}, {"status": ListingStatus.DRAFT}, {"status": ListingStatus.SUSPENDED}]
+)
+def test_anothers_hidden_model_does_not_exist(
+    consumer: User, provider: User, listing: Listing, hidden: dict[str, Any]
+) -> None:
     Listing.objects.filter(pk=listing.pk).update(**hidden)
     listing.refresh_from_db()
     with pytest.raises(NotFound):

@@ -20,6 +20,16 @@ from store.keys.secret import new_secret
 in_database = pytest.mark.django_db(transaction=True)  # another thread reads what is committed
 
 
+async def until_refused(secret: str) -> None:
+    """Uses the key until it is refused."""
+    try:
+        while True:
+            await authenticate(secret, address="192.0.2.1")
+            await asyncio.sleep(0.005)
+    except InvalidKey:
+        return
+
+
 @in_database
 async def test_a_live_key_is_granted(issued_key: IssuedKey) -> None:
     grant = await authenticate(issued_key.secret, address="192.0.2.1")
@@ -38,10 +48,7 @@ async def test_a_revoked_key_is_dead_within_a_second(issued_key: IssuedKey, cons
     await authenticate(issued_key.secret, address="192.0.2.1")
     await sync_to_async(revoke_key)(api_key=issued_key.api_key, user=consumer)
     revoked = time.monotonic()
-    with pytest.raises(InvalidKey):
-        while time.monotonic() < revoked + 2:
-            await authenticate(issued_key.secret, address="192.0.2.1")
-            await asyncio.sleep(0.01)
+    await until_refused(issued_key.secret)
     assert time.monotonic() < revoked + 1
 
 
@@ -50,10 +57,8 @@ async def test_a_kept_grant_expires_on_time(issued_key: IssuedKey) -> None:
     expires_at = timezone.now() + timedelta(seconds=0.3)
     await ApiKey.objects.aupdate(expires_at=expires_at)
     await authenticate(issued_key.secret, address="192.0.2.1")
-    with pytest.raises(InvalidKey):
-        while timezone.now() < expires_at + timedelta(seconds=0.2):
-            await authenticate(issued_key.secret, address="192.0.2.1")
-            await asyncio.sleep(0.005)
+    await until_refused(issued_key.secret)
+    assert timezone.now() < expires_at + timedelta(seconds=0.3)
 
 
 @in_database

@@ -44,7 +44,9 @@ async def rewind(redis: Redis, microseconds: int) -> None:
 
 @pytest.mark.parametrize("limit", [1, 7, 60, 999])
 async def test_a_full_allowance_fits_at_once_and_no_more(redis: Redis, limit: int) -> None:
-    outcomes = await asyncio.gather(*(take(redis, grant(limit), tokens=1) for _ in range(limit + 20)), return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(take(redis, grant(limit), tokens=1) for _ in range(limit + 20)), return_exceptions=True
+    )
     refused = [outcome for outcome in outcomes if isinstance(outcome, RateLimited)]
     passed_us = 10_000_000  # what leaked while the calls were made: far less
     assert 20 - limit * passed_us / MINUTE_US <= len(refused) <= 20

@@ -38,7 +38,11 @@ def lawless() -> Generator[None, None, None]:
 def runs(consumer: User, listing: Listing, issued_key: IssuedKey, wallet: Wallet) -> list[UUID]:
     """Three runs of a key with a budget: succeeded, failed with nothing made, and open; each came with an Idempotency-Key."""
     update_key(
-        api_key=issued_key.api_key, user=consumer, name="x", listings=[listing], budgets=[(listing, Period.TOTAL, 10**9)]
+        api_key=issued_key.api_key,
+        user=consumer,
+        name="x",
+        listings=[listing],
+        budgets=[(listing, Period.TOTAL, 10**9)],
     )
     gateway_id, ids = uuid7(), [uuid7() for _ in range(3)]
     heartbeat_gateway(gateway_id)

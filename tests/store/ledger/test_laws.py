@@ -29,7 +29,7 @@ from store.ledger.models import Hold, HoldStatus, Transfer, TransferKind, Wallet
 pytestmark = pytest.mark.django_db
 
 
-def refused_sql(statement: str, *params: object) -> None:
+def refused_sql(statement: str, *params: int) -> None:
     with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement, params)
 
@@ -43,7 +43,9 @@ def hold(wallet: Wallet, amount_nano: int) -> UUID:
 
 def pay(wallet: Wallet, amount_nano: int, *, key: str = "pay") -> bool:
     platform = store_wallet(WalletKind.PLATFORM)
-    return transfer(key=key, debit_id=wallet.id, credit_id=platform.id, amount_nano=amount_nano, kind=TransferKind.GRANT)
+    return transfer(
+        key=key, debit_id=wallet.id, credit_id=platform.id, amount_nano=amount_nano, kind=TransferKind.GRANT
+    )
 
 
 def test_the_same_key_moves_money_once(wallet: Wallet) -> None:
@@ -61,21 +63,21 @@ def test_the_same_key_for_something_else_is_an_error(wallet: Wallet) -> None:
 
 @pytest.mark.parametrize("amount", [0, -1])
 def test_a_transfer_moves_more_than_nothing(wallet: Wallet, amount: int) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         pay(wallet, amount)
 
 
 def test_credit_cannot_be_overdrawn(wallet: Wallet) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         pay(wallet, 10 * 10**9 + 1)
     assert pay(wallet, 10 * 10**9)
 
 
 def test_what_is_held_cannot_be_spent_or_held_again(wallet: Wallet) -> None:
     hold(wallet, 6 * 10**9)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         pay(wallet, 4 * 10**9 + 1)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         hold(wallet, 4 * 10**9 + 1)
     hold(wallet, 4 * 10**9)
 
@@ -99,7 +101,9 @@ def test_a_wallet_begins_empty_and_stays_what_it_is(wallet: Wallet, stranger: Us
     with pytest.raises(IntegrityError), transaction.atomic():
         Wallet.objects.create(organization=stranger.personal_organization, kind=WalletKind.CREDIT, posted_nano=1)
     refused_sql("UPDATE ledger_wallet SET kind = 'bank' WHERE id = %s", wallet.id)
-    refused_sql("UPDATE ledger_wallet SET organization_id = %s WHERE id = %s", stranger.personal_organization.id, wallet.id)
+    refused_sql(
+        "UPDATE ledger_wallet SET organization_id = %s WHERE id = %s", stranger.personal_organization.id, wallet.id
+    )
     refused_sql("DELETE FROM ledger_wallet WHERE id = %s", wallet.id)
 
 
@@ -108,7 +112,7 @@ def test_a_wallet_begins_empty_and_stays_what_it_is(wallet: Wallet, stranger: Us
 def test_a_hold_is_resolved_once(wallet: Wallet, first: HoldStatus, second: HoldStatus) -> None:
     hold_id = hold(wallet, 500)
     resolve_holds([Resolution(hold_id=hold_id, status=first)])
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         resolve_holds([Resolution(hold_id=hold_id, status=second)])
     wallet.refresh_from_db()
     assert wallet.held_nano == 0
@@ -117,9 +121,9 @@ def test_a_hold_is_resolved_once(wallet: Wallet, first: HoldStatus, second: Hold
 
 def test_a_hold_captures_at_most_itself_and_only_by_capture(wallet: Wallet) -> None:
     hold_id = hold(wallet, 500)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         resolve_holds([Resolution(hold_id=hold_id, status=HoldStatus.CAPTURED, captured_nano=501)])
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         resolve_holds([Resolution(hold_id=hold_id, status=HoldStatus.VOIDED, captured_nano=1)])
 
 
@@ -145,12 +149,12 @@ def test_a_hold_begins_open(wallet: Wallet) -> None:
 
 
 def test_money_goes_nowhere_without_a_wallet(wallet: Wallet) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         transfer(key="x", debit_id=wallet.id, credit_id=0, amount_nano=1, kind=TransferKind.GRANT)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         transfer(key="x", debit_id=wallet.id, credit_id=wallet.id, amount_nano=1, kind=TransferKind.GRANT)
     expires_at = timezone.now()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         place_holds([NewHold(id=uuid7(), wallet_id=0, amount_nano=1, expires_at=expires_at)])
 
 
@@ -160,7 +164,7 @@ def test_one_bad_transfer_of_a_set_stops_them_all(wallet: Wallet) -> None:
         NewTransfer(key=f"k{n}", debit_id=wallet.id, credit_id=platform.id, amount_nano=n, kind=TransferKind.GRANT)
         for n in (3, 2, 1, 0)
     ]
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError), transaction.atomic():
         transfer_all(moves)
     assert transfer_all(moves[:3]) == ["k3", "k2", "k1"]
     platform.refresh_from_db()

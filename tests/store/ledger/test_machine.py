@@ -44,7 +44,9 @@ class Books(RuleBasedStateMachine):
         self.moves += 1
         key = f"move:{self.moves}"
         assert transfer(key=key, debit_id=debit.id, credit_id=credit.id, amount_nano=amount, kind=TransferKind.GRANT)
-        assert not transfer(key=key, debit_id=debit.id, credit_id=credit.id, amount_nano=amount, kind=TransferKind.GRANT)
+        assert not transfer(
+            key=key, debit_id=debit.id, credit_id=credit.id, amount_nano=amount, kind=TransferKind.GRANT
+        )
 
     @rule(who=st.integers(0, 1), amount=amounts)
     def grant(self, who: int, amount: int) -> None:
@@ -54,7 +56,7 @@ class Books(RuleBasedStateMachine):
     @rule(who=st.integers(0, 1), amount=amounts)
     def spend(self, who: int, amount: int) -> None:
         if amount > self.posted[who] - self.held[who]:
-            with pytest.raises(IntegrityError):
+            with pytest.raises(IntegrityError), transaction.atomic():
                 self.move(self.wallets[who], self.platform, amount)
             return
         self.move(self.wallets[who], self.platform, amount)
@@ -62,9 +64,14 @@ class Books(RuleBasedStateMachine):
 
     @rule(target=holds, who=st.integers(0, 1), amount=st.integers(0, 1000))
     def hold(self, who: int, amount: int) -> tuple[UUID, int, int] | None:
-        new = NewHold(id=uuid7(), wallet_id=self.wallets[who].id, amount_nano=amount, expires_at=timezone.now() + timedelta(hours=1))
+        new = NewHold(
+            id=uuid7(),
+            wallet_id=self.wallets[who].id,
+            amount_nano=amount,
+            expires_at=timezone.now() + timedelta(hours=1),
+        )
         if amount > self.posted[who] - self.held[who]:
-            with pytest.raises(IntegrityError):
+            with pytest.raises(IntegrityError), transaction.atomic():
                 place_holds([new])
             return None
         place_holds([new])
@@ -95,7 +102,7 @@ class Books(RuleBasedStateMachine):
     @rule(hold_id=resolved, status=st.sampled_from([HoldStatus.CAPTURED, HoldStatus.VOIDED, HoldStatus.EXPIRED]))
     def resolve_again(self, hold_id: UUID | None, status: HoldStatus) -> None:
         if hold_id is not None:
-            with pytest.raises(IntegrityError):
+            with pytest.raises(IntegrityError), transaction.atomic():
                 resolve_holds([Resolution(hold_id=hold_id, status=status)])
 
     @invariant()
@@ -109,5 +116,7 @@ class Books(RuleBasedStateMachine):
 def test_the_books_are_right_after_every_step() -> None:
     run_state_machine_as_test(
         Books,
-        settings=settings(max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)),
+        settings=settings(
+            max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
     )

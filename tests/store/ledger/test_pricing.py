@@ -37,7 +37,9 @@ def test_three_classes_of_a_third_each_cost_one_unit_not_three() -> None:
 
 
 @given(rates, st.integers(0, 10**6), st.integers(0, 10**19), st.integers(0, 10**6))
-def test_affordable_tokens_are_affordable_and_one_more_is_not(rates: Rates, prompt: int, amount: int, most: int) -> None:
+def test_affordable_tokens_are_affordable_and_one_more_is_not(
+    rates: Rates, prompt: int, amount: int, most: int
+) -> None:
     affordable = affordable_tokens(rates, prompt_tokens=prompt, amount_nano=amount, at_most=most)
     if affordable < 0:
         assert charge(rates, prompt_tokens=prompt, output_tokens=0) > amount

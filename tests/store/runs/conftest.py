@@ -29,7 +29,9 @@ RequestMaker = Callable[..., OpenRun]
 
 
 @pytest.fixture
-def request_of(consumer: User, listing: Listing, issued_key: IssuedKey, gateway_id: UUID) -> Generator[RequestMaker, None, None]:
+def request_of(
+    consumer: User, listing: Listing, issued_key: IssuedKey, gateway_id: UUID
+) -> Generator[RequestMaker, None, None]:
     """Makes a request of the consumer's for ``listing``: 100 tokens in, 50 out (30,000 nano-dollars), unless told otherwise."""
 
     def make(**changes: object) -> OpenRun:

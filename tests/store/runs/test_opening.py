@@ -45,7 +45,9 @@ def leave(wallet: Wallet, amount_nano: int) -> None:
     transfer(key=str(uuid7()), debit_id=wallet.id, credit_id=platform_id, amount_nano=spent, kind=TransferKind.GRANT)
 
 
-def test_an_opened_run_is_a_row_with_its_worst_case_held(request_of: RequestMaker, wallet: Wallet, listing: Listing) -> None:
+def test_an_opened_run_is_a_row_with_its_worst_case_held(
+    request_of: RequestMaker, wallet: Wallet, listing: Listing
+) -> None:
     request = request_of(is_stream=True)
     opened = open_one(request)
     assert (opened.max_tokens, opened.held_nano) == (50, WORST_NANO)
@@ -95,7 +97,9 @@ def test_at_least_one_token_must_be_affordable(request_of: RequestMaker, wallet:
     assert refusals([request_of(max_tokens=None)]) == [InsufficientCredit]
 
 
-def test_a_budget_can_be_the_tightest_cap(request_of: RequestMaker, issued_key: IssuedKey, consumer: User, listing: Listing) -> None:
+def test_a_budget_can_be_the_tightest_cap(
+    request_of: RequestMaker, issued_key: IssuedKey, consumer: User, listing: Listing
+) -> None:
     update_key(
         api_key=issued_key.api_key,
         user=consumer,
@@ -113,9 +117,16 @@ def test_a_budget_on_one_model_leaves_the_others_alone(
 ) -> None:
     other = make_listing(provider.personal_organization, "other")
     update_key(
-        api_key=issued_key.api_key, user=consumer, name="x", listings=[listing, other], budgets=[(listing, Period.TOTAL, 0)]
+        api_key=issued_key.api_key,
+        user=consumer,
+        name="x",
+        listings=[listing, other],
+        budgets=[(listing, Period.TOTAL, 0)],
     )
-    assert refusals([request_of(), request_of(listing_id=other.id, release_id=other.current_release_id)]) == [BudgetExceeded, None]
+    assert refusals([request_of(), request_of(listing_id=other.id, release_id=other.current_release_id)]) == [
+        BudgetExceeded,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -139,7 +150,9 @@ def test_a_budget_begins_anew_with_its_period_in_utc(
     second: str,
     is_new: bool,
 ) -> None:
-    update_key(api_key=issued_key.api_key, user=consumer, name="x", listings=[listing], budgets=[(None, period, WORST_NANO)])
+    update_key(
+        api_key=issued_key.api_key, user=consumer, name="x", listings=[listing], budgets=[(None, period, WORST_NANO)]
+    )
     times = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (first, second)]
     open_one(request_of(), at=times[0])
     assert refusals([request_of()], at=times[0]) == [BudgetExceeded]
@@ -186,7 +199,9 @@ def test_what_is_not_for_sale_at_this_moment_is_not_opened(
     assert refusals([request_of()]) == [None if callable_ else ModelNotFound]
 
 
-def test_another_listings_release_or_a_listing_without_a_price_is_not_opened(request_of: RequestMaker, provider: User) -> None:
+def test_another_listings_release_or_a_listing_without_a_price_is_not_opened(
+    request_of: RequestMaker, provider: User
+) -> None:
     other = make_listing(provider.personal_organization, "other")
     priceless = Listing.objects.create(
         organization=provider.personal_organization, slug="priceless", status=ListingStatus.PUBLISHED, licence="mit"
@@ -225,4 +240,6 @@ def test_a_free_model_needs_no_credit(provider: User, request_of: RequestMaker, 
 
 def test_a_worst_case_beyond_every_number_is_refused_like_any_other(request_of: RequestMaker, listing: Listing) -> None:
     Price.objects.create(listing=listing, input_nano=2**63 - 1, cached_input_nano=0, output_nano=2**63 - 1)
-    assert refusals([request_of(prompt_tokens=2**31 - 1, context_left=2**31 - 1, max_tokens=2**31 - 1)]) == [InsufficientCredit]
+    assert refusals([request_of(prompt_tokens=2**31 - 1, context_left=2**31 - 1, max_tokens=2**31 - 1)]) == [
+        InsufficientCredit
+    ]

@@ -55,7 +55,9 @@ def test_what_it_left_is_settled_once(request_of: RequestMaker, gateway_id: UUID
     open_runs(requests)
     assert runs_left_by(gateway_id) == [request.run_id for request in requests]
     assert runs_left_by(gateway_id, at_most=2) == [request.run_id for request in requests[:2]]
-    settle_runs([SettleRun(run_id=run_id, status=RunStatus.FAILED, output_tokens=0) for run_id in runs_left_by(gateway_id)])
+    settle_runs(
+        [SettleRun(run_id=run_id, status=RunStatus.FAILED, output_tokens=0) for run_id in runs_left_by(gateway_id)]
+    )
     assert runs_left_by(gateway_id) == []
     wallet.refresh_from_db()
     assert wallet.available_nano == 10 * 10**9
@@ -76,7 +78,9 @@ def test_a_hold_expires_when_its_gateway_lives_and_forgot_it(
     assert expire_holds() == 0
 
 
-def test_a_gateway_that_was_away_is_given_time_to_settle(request_of: RequestMaker, gateway_id: UUID, settings: LazySettings) -> None:
+def test_a_gateway_that_was_away_is_given_time_to_settle(
+    request_of: RequestMaker, gateway_id: UUID, settings: LazySettings
+) -> None:
     settings.RUN_DEADLINE_S = -61
     open_runs([request_of()])
     age(gateway_id, steady_since=3600, heartbeat_at=600)

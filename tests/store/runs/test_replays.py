@@ -34,7 +34,9 @@ def ask(request_of: RequestMaker, replay: ReplayKey = KEY, **changes: object) ->
     return answer
 
 
-def end(opened: OpenAnswer, chunks: bytes | None = b"[1]", *, status: RunStatus = RunStatus.SUCCEEDED, tokens: int = 20) -> None:
+def end(
+    opened: OpenAnswer, chunks: bytes | None = b"[1]", *, status: RunStatus = RunStatus.SUCCEEDED, tokens: int = 20
+) -> None:
     assert isinstance(opened, OpenedRun), opened
     settle_runs([SettleRun(run_id=opened.run_id, status=status, output_tokens=tokens, replay_chunks=chunks)])
 

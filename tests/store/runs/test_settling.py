@@ -92,7 +92,9 @@ def test_cached_input_has_its_own_price(opened: OpenRun) -> None:
     assert settle(opened, cached_tokens=60).charge_nano == 40 * 100 + 60 * 50 + 20 * 400
 
 
-def test_a_worker_that_claims_too_much_is_cut_off_at_the_hold(opened: OpenRun, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_worker_that_claims_too_much_is_cut_off_at_the_hold(
+    opened: OpenRun, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR):
         settled = settle(opened, tokens=51, cached_tokens=10**6, worker="liar")
     assert settled.charge_nano == 100 * 50 + 50 * 400
@@ -142,7 +144,9 @@ def test_budgets_keep_what_was_charged_and_get_back_the_rest(
 def test_a_budget_that_was_taken_away_meanwhile_is_no_obstacle(
     request_of: RequestMaker, issued_key: IssuedKey, consumer: User, listing: Listing
 ) -> None:
-    update_key(api_key=issued_key.api_key, user=consumer, name="x", listings=[listing], budgets=[(None, Period.DAY, 10**9)])
+    update_key(
+        api_key=issued_key.api_key, user=consumer, name="x", listings=[listing], budgets=[(None, Period.DAY, 10**9)]
+    )
     request = request_of()
     open_runs([request])
     update_key(api_key=issued_key.api_key, user=consumer, name="x", listings=[listing])

@@ -13,7 +13,9 @@ class Command(BaseCommand):
     help = "audit: compute every balance, hold, charge and counter again, and name each row that does not match."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_subparsers(dest="verb", required=True).add_parser("audit", help="prove the books; exit code 1 on a mismatch")
+        parser.add_subparsers(dest="verb", required=True).add_parser(
+            "audit", help="prove the books; exit code 1 on a mismatch"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         mismatches = audit()

@@ -1,0 +1,3 @@
+from tests.store.live import db, live
+
+__all__ = ["db", "live"]
