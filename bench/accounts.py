@@ -6,8 +6,8 @@ from store.accounts.models import Membership, Organization, Role, User
 from store.catalog.models import Listing, ListingStatus, Price, Release
 from store.keys.actions import BudgetSpec, issue_key
 from store.keys.models import Period
-from store.ledger.actions import NewTransfer, ensure_wallets, store_wallet, transfer_all, wallet_ids
-from store.ledger.models import TransferKind, WalletKind
+from store.ledger.actions import NewTransfer, ensure_wallets, store_wallet, transfer_all
+from store.ledger.models import TransferKind, Wallet, WalletKind
 
 
 def make_listing() -> Listing:
@@ -40,7 +40,8 @@ def make_accounts(count: int, *, credit_nano: int, budget_nano: int = 0) -> list
     Membership.objects.bulk_create([Membership(organization=owner, user=user, role=Role.OWNER) for owner in owners])
     ids = [owner.id for owner in owners]
     ensure_wallets(ids, WalletKind.CREDIT)
-    bank_id, wallets = store_wallet(WalletKind.TEST_BANK).id, wallet_ids(ids, WalletKind.CREDIT)
+    bank_id = store_wallet(WalletKind.TEST_BANK).id
+    wallets = dict(Wallet.objects.filter(organization_id__in=ids).values_list("organization_id", "id"))
     transfer_all(
         [
             NewTransfer(

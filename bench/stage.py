@@ -113,6 +113,8 @@ class Stage:
 
         from inference import wire
 
+        client = redis.Redis.from_url(self.env()["REDIS_URL"])
+        client.delete(wire.REPLICA_PREFIX + name)  # the report of one that had this name before
         options = [
             "--pool",
             "solo",
@@ -125,7 +127,6 @@ class Stage:
         ]
         command = [sys.executable, "-m", "celery", "-A", "bench.stub", "worker", "-n", f"{name}@bench", *options]
         self.spawn(name, command, env={**self.env(), "STUB_NAME": name, **env})
-        client = redis.Redis.from_url(self.env()["REDIS_URL"])
         until = time.monotonic() + 30
         while not client.exists(wire.REPLICA_PREFIX + name):
             if time.monotonic() > until:

@@ -66,6 +66,7 @@ class Serving(bootsteps.StartStopStep):
         Serving.server = Server(slots=worker.concurrency, name=f"{socket.gethostname()}-{os.getpid()}")
 
     def stop(self, worker: Any) -> None:
+        worker.consumer.shutdown()  # at once: a message that Redis has just handed over goes back to the queue
         self.server.close(drain_s=settings.DRAIN_S)
 
     def terminate(self, worker: Any) -> None:
@@ -107,10 +108,19 @@ def complete(message: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """The worker with its settings, and without the parts of Celery that talk to other workers."""
-    quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    slots = str(settings.GPU_SLOTS)
-    app.worker_main(["--quiet", "worker", "--pool", "threads", "-c", slots, "-l", settings.LOG_LEVEL, *quiet])
+    """The worker with its settings, and without the parts of Celery that talk to other workers. Does not return."""
+    worker = app.Worker(
+        pool_cls="threads",
+        concurrency=settings.GPU_SLOTS,
+        loglevel=settings.LOG_LEVEL,
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+    )
+    worker.start()
+    logging.shutdown()
+    os._exit(worker.exitcode or 0)  # everything is closed: taking torch apart object by object would take seconds
 
 
 if __name__ == "__main__":

@@ -210,7 +210,6 @@ def main() -> None:
         "held_out_tokens": len(held_out_ids),
         "held_out_perplexity": round(perplexity(model, held_out_ids), 2),
     }
-    (args.out / "numbers.json").write_text(json.dumps(numbers, indent=2) + "\n")
     print(json.dumps(numbers, indent=2))
 
 

@@ -17,7 +17,7 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver
 
-from store.api.v1.endpoint import error_response
+from store.api.v1.endpoint import error_response, new_request_id
 from store.errors import StoreError
 from store.runs import gateway
 
@@ -61,7 +61,9 @@ class Handler(ASGIHandler):
         except ClientGone:
             return
         except BodyTooLarge as error:
-            await self.send_response(error_response(error), send)
+            refusal = error_response(error)
+            refusal["x-request-id"] = new_request_id()
+            await self.send_response(refusal, send)
             return
         view, args, kwargs = get_resolver("store.api.v1.urls").resolve(scope["path"])
         # The client going away is the end of the task: the view's run is abandoned on its way out.

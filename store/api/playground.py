@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 import msgspec
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
@@ -15,7 +13,7 @@ from store.accounts.models import Organization, Role, User
 from store.api.errors import NotSignedIn
 from store.api.v1.answering import answer
 from store.api.v1.calling import Caller, chat_prompt, open_call
-from store.api.v1.endpoint import error_response
+from store.api.v1.endpoint import error_response, new_request_id
 from store.api.v1.parsing import ChatRequest, InvalidField, parse
 from store.api.v1.shapes import ChatShape, Json
 from store.catalog.models import Listing
@@ -26,7 +24,7 @@ from store.runs import gateway as gateways
 from store.runs.books import ModelNotFound
 from store.runs.database_thread import query
 from store.runs.models import Endpoint
-from store.runs.offers import Offer, offer_named
+from store.runs.offers import Offer, listing_named, offer_of
 from store.runs.streams import Ending
 
 SPENDERS = (Role.OWNER, Role.ADMIN, Role.DEVELOPER)
@@ -52,7 +50,7 @@ async def chat(request: HttpRequest, organization: str, slug: str) -> HttpRespon
         name = f"{organization}/{slug}"
         body, offer = _parsed(request.body, name), await _visible(user, name)
         payer = await query(_payer, user, await request.session.aget(CHOSEN))
-        request_id = f"req_{uuid.uuid4().hex}"
+        request_id = new_request_id()
         caller = Caller(organization_id=payer, request_id=request_id, endpoint=Endpoint.PLAYGROUND, user_id=user.pk)
         gateway = gateways.current()
         stream, _rates = await open_call(gateway, body, await chat_prompt(body, offer), offer=offer, caller=caller)
@@ -72,10 +70,10 @@ def _parsed(body: bytes, model: str) -> ChatRequest:
 
 
 async def _visible(user: User, name: str) -> Offer:
-    offer = await offer_named(name)
-    if offer is None or not await query(Listing.objects.visible_to(user).filter(pk=offer.listing.listing_id).exists):
+    listing = await listing_named(name)
+    if listing is None or not await query(Listing.objects.visible_to(user).filter(pk=listing.listing_id).exists):
         raise ModelNotFound(param="model")
-    return offer
+    return await offer_of(listing)
 
 
 def _payer(user: User, chosen: int | None) -> int:

@@ -13,8 +13,8 @@ from store.bringup.demo import Demo
 from store.bringup.first_call import PROMPT, CallFailed, NotYet, Piece, stream_chat
 from store.bringup.ports import local_address, public_host
 from store.bringup.steps import console
-from store.console.money import dollars
 from store.console.snippets import snippets
+from store.ledger.dollars import dollars
 from store.ledger.models import Wallet, WalletKind
 from store.runs.models import Run, RunStatus
 

@@ -98,21 +98,6 @@ def ensure_wallets(organization_ids: Iterable[int], kind: WalletKind) -> None:
     )
 
 
-def wallet_ids(organization_ids: Iterable[int], kind: WalletKind) -> dict[int, int]:
-    """Wallet ids by organization. Raises :class:`WalletMissing`."""
-    wanted = set(organization_ids)
-    found: dict[int, int] = dict(
-        execute(
-            "SELECT organization_id, id FROM ledger_wallet WHERE kind = %s AND organization_id = ANY(%s::bigint[])",
-            kind.value,
-            array(wanted),
-        )
-    )
-    if len(found) < len(wanted):
-        raise WalletMissing(wanted - found.keys(), kind)
-    return found
-
-
 def lock_credit(organization_ids: Iterable[int]) -> dict[int, Purse]:
     """Locks the credit wallets of these organizations until the transaction ends. Raises :class:`WalletMissing`."""
     wanted = set(organization_ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections import OrderedDict
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from inference import wire
+from inference.errors import PromptError
 from inference.prompt import PromptEncoder
 from store.catalog.reads import CallableListing, callable_listing, release_folder
+from store.errors import Unavailable
 from store.hub.tokens import release_token
 from store.runs.database_thread import query
 
@@ -20,6 +23,8 @@ LISTING_TTL_S = 1.0
 MAX_NAMES = 10_000  # listings that are kept
 MAX_ENCODERS = 32  # tokenizers that are kept, tens of megabytes each
 MAX_NAME_CHARS = 200
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,40 +36,40 @@ class Offer:
     encoder: PromptEncoder
 
 
-_offers: OrderedDict[str, tuple[float, asyncio.Future[Offer | None]]] = (
-    OrderedDict()
-)  # by name: good until (monotonic), the answer
+Lookup = asyncio.Future[CallableListing | None]
+_listings: OrderedDict[str, tuple[float, Lookup]] = OrderedDict()  # by name: good until (monotonic), the answer
 _encoders: OrderedDict[str, PromptEncoder] = OrderedDict()  # by release digest
-_encoders_lock = threading.Lock()
+_loading = threading.Lock()
 
 
-async def offer_named(name: str) -> Offer | None:
-    """The offer of a model's full name. What waits for the same name shares a query. Raises DatabaseError, PromptError, OSError."""
+async def listing_named(name: str) -> CallableListing | None:
+    """The listing of a full name, if it can be called; whoever asks for the same name shares a query. Raises DatabaseError."""
     if len(name) > MAX_NAME_CHARS or "\0" in name:
         return None
-    good_until, answer = _offers.get(name, (0.0, None))
+    good_until, answer = _listings.get(name, (0.0, None))
     if answer is None or good_until < time.monotonic():
-        answer = asyncio.ensure_future(_look_up(name))
-        _offers[name] = (time.monotonic() + LISTING_TTL_S, answer)
+        answer = asyncio.ensure_future(query(callable_listing, name))
+        _listings[name] = (time.monotonic() + LISTING_TTL_S, answer)
         answer.add_done_callback(lambda done: _forget_failure(name, done))
-        while len(_offers) > MAX_NAMES:
-            _offers.popitem(last=False)
+        while len(_listings) > MAX_NAMES:
+            _listings.popitem(last=False)
     return answer.result() if answer.done() else await asyncio.shield(answer)
 
 
-def _forget_failure(name: str, done: asyncio.Future[Offer | None]) -> None:
+def _forget_failure(name: str, done: Lookup) -> None:
     if done.cancelled() or done.exception():
-        _offers.pop(name, None)
+        _listings.pop(name, None)
 
 
-async def _look_up(name: str) -> Offer | None:
-    return await query(_read, name)
-
-
-def _read(name: str) -> Offer | None:
-    listing = callable_listing(name)
-    if listing is None:
-        return None
+async def offer_of(listing: CallableListing) -> Offer:
+    """What serving a listing takes. Raises Unavailable where its tokenizer cannot be had."""
+    encoder = _encoders.get(listing.digest)
+    if encoder is None:
+        try:
+            encoder = await query(_load, listing)
+        except (OSError, PromptError) as error:
+            log.exception("the tokenizer of %s", listing.name)
+            raise Unavailable("This model's tokenizer cannot be read.") from error
     release = wire.ReleaseRef(
         digest=listing.digest,
         repo_id=listing.name,
@@ -72,14 +77,13 @@ def _read(name: str) -> Offer | None:
         token=release_token(listing.release_id),
         size=listing.size,
     )
-    return Offer(listing=listing, release=release, encoder=_encoder(listing))
+    return Offer(listing=listing, release=release, encoder=encoder)
 
 
-def _encoder(listing: CallableListing) -> PromptEncoder:
-    with _encoders_lock:
+def _load(listing: CallableListing) -> PromptEncoder:
+    with _loading:
         if listing.digest not in _encoders:
             _encoders[listing.digest] = PromptEncoder.from_folder(release_folder(listing.release_id))
-        _encoders.move_to_end(listing.digest)
-        if len(_encoders) > MAX_ENCODERS:
-            _encoders.popitem(last=False)
+            while len(_encoders) > MAX_ENCODERS:
+                _encoders.popitem(last=False)
         return _encoders[listing.digest]

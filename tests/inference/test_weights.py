@@ -26,7 +26,7 @@ def hub(gpt2_folder: Path) -> Iterator[FakeHub]:
 def ref_of(hub: FakeHub, **changes: str) -> wire.ReleaseRef:
     size = sum(map(len, hub.files.values()))
     told = {"digest": hub.revision, "repo_id": "acme/bard", "endpoint": hub.endpoint, "token": TOKEN} | changes
-    return wire.ReleaseRef(size=size, **told)  # type: ignore[arg-type]
+    return wire.ReleaseRef(size=size, **told)
 
 
 def test_a_release_is_pulled_checked_and_put_in_place(hub: FakeHub, tmp_path: Path) -> None:

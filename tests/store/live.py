@@ -19,7 +19,7 @@ from store.ledger.models import Wallet, WalletKind
 from store.runs.models import Run, RunStatus
 from tests.servers import Servers
 
-SHORT = {"START_LEASE_S": "1.5", "RUN_LEASE_S": "2.5", "QUEUE_LIMIT_S": "6", "SLOW_CLIENT_S": "3"}
+SHORT = {"START_LEASE_S": "1.5", "RUN_LEASE_S": "2.5", "QUEUE_LIMIT_S": "12", "SLOW_CLIENT_S": "3"}
 
 
 class Live(Stage):
@@ -33,6 +33,9 @@ class Live(Stage):
         self.model, self.secret = self.listing.name, self.issued.secret
         self.buyer = self.issued.api_key.organization
         self.url = self.start_web()
+        self.bare = httpx.Client(timeout=60, verify=False)
+        authorization = {"Authorization": f"Bearer {self.secret}"}
+        self.http = httpx.Client(base_url=self.url, headers=authorization, timeout=60, verify=False)
 
     def env(self) -> dict[str, str]:
         """The environment of a process that works on the test's database."""
@@ -44,13 +47,9 @@ class Live(Stage):
         }
         return {**self.plain_env(), **where, **SHORT, "SECRET_KEY": "test", "LOG_LEVEL": "INFO"}
 
-    def openai(self, **options: object) -> OpenAI:
+    def openai(self) -> OpenAI:
         """The official client. It does not try again: whatever goes wrong is seen."""
-        return OpenAI(base_url=f"{self.url}/v1", api_key=self.secret, max_retries=0, timeout=60, **options)  # type: ignore[arg-type]
-
-    def http(self) -> httpx.Client:
-        """A plain client that shows the key."""
-        return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {self.secret}"}, timeout=60)
+        return OpenAI(base_url=f"{self.url}/v1", api_key=self.secret, max_retries=0, http_client=self.bare)
 
     def wallet(self) -> Wallet:
         """The buyer's credit, as it is now."""

@@ -21,7 +21,7 @@ from store.runs.books import ModelNotFound, ReplayKey
 from store.runs.calls import Call, ContextExceeded
 from store.runs.gateway import Gateway
 from store.runs.models import Endpoint
-from store.runs.offers import Offer, offer_named
+from store.runs.offers import Offer, listing_named, offer_of
 from store.runs.streams import RunStream
 
 INLINE_CHARS = 2000  # shorter prompts are tokenized on the event loop: a thread costs more
@@ -43,10 +43,10 @@ class Caller:
 
 async def offer_for(grant: KeyGrant, name: str) -> Offer:
     """The model of this name, if the key opens it. Raises ModelNotFound."""
-    offer = await offer_named(name)
-    if offer is None or offer.listing.listing_id not in grant.listing_ids:
+    listing = await listing_named(name)
+    if listing is None or listing.listing_id not in grant.listing_ids:
         raise ModelNotFound("The model does not exist, or this key does not open it.", param="model")
-    return offer
+    return await offer_of(listing)
 
 
 async def chat_prompt(request: ChatRequest, offer: Offer) -> list[int]:

@@ -39,6 +39,11 @@ def error_response(error: StoreError) -> HttpResponse:
     return json_response(openai_error(error), status=error.status, headers=retry_headers(error))
 
 
+def new_request_id() -> str:
+    """What names a request in its answer, in the books and in the log."""
+    return f"req_{uuid.uuid4().hex}"
+
+
 def endpoint(*methods: str) -> Callable[[View], View]:
     """An async view of ``/v1`` that answers ``methods``. The view finds its id as ``request.id``."""
 
@@ -46,7 +51,7 @@ def endpoint(*methods: str) -> Callable[[View], View]:
         @functools.wraps(view)
         async def wrapped(request: HttpRequest, **kwargs: Any) -> HttpResponseBase:
             began = time.perf_counter()
-            request.id = f"req_{uuid.uuid4().hex}"  # type: ignore[attr-defined]
+            request.id = new_request_id()  # type: ignore[attr-defined]
             try:
                 if request.method not in methods:
                     raise MethodNotAllowed(f"{request.path} answers {', '.join(methods)} only.")

@@ -67,7 +67,7 @@ def test_tokens_that_tie_at_the_threshold_all_stay() -> None:
 
 def test_a_nucleus_wider_than_the_head_is_found_by_sorting_all() -> None:
     flat = torch.zeros(1, HEAD * 4) - torch.arange(HEAD * 4) * 1e-4
-    kept = (frequencies(flat, count=8000, top_p=0.9) > 0).nonzero().max().item()
+    kept = (frequencies(flat, count=4000, top_p=0.9) > 0).nonzero().max().item()
     assert HEAD * 3.4 < kept < HEAD * 3.7
 
 

@@ -117,6 +117,6 @@ def test_the_books_are_right_after_every_step() -> None:
     run_state_machine_as_test(
         Books,
         settings=settings(
-            max_examples=15, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=8, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

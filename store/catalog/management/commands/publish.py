@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,23 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from store.accounts.models import Organization
-from store.catalog.actions import NANO_PER_USD, PriceSpec, PublishProgress, ReleaseRejected, publish_folder
+from store.catalog.actions import PriceSpec, PublishProgress, ReleaseRejected, publish_folder
 from store.catalog.blobs import FileChanged
 from store.catalog.models import Listing, Release
 from store.errors import StoreError
+from store.ledger.dollars import parse_dollars
 
 STEPS = {"checking": "Checking the files", "storing": "Storing the files"}
 
 
 def usd(text: str) -> int:
-    """``"0.25"`` as nano-dollars, exact."""
-    found = re.fullmatch(r"(\d{1,7})(?:\.(\d{1,9}))?", text)
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} is not an amount in USD, such as 0.25")
-    return int(found[1]) * NANO_PER_USD + int((found[2] or "0").ljust(9, "0"))
+    """``"0.25"`` as nano-dollars, exact. A comma could be a decimal one, so it is refused."""
+    try:
+        if "," not in text:
+            return parse_dollars(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not an amount in USD, such as 0.25")
 
 
 class Command(BaseCommand):

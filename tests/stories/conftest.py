@@ -1,0 +1,7 @@
+"""The store of the stories: processes of it, and something to call."""
+
+from __future__ import annotations
+
+from tests.stack import shop, stack
+
+__all__ = ["shop", "stack"]
