@@ -15,7 +15,6 @@ function choose(theme: string): void {
   const secure = location.protocol === "https:" ? "; secure" : "";
   if (theme === "system") delete root.dataset.theme;
   else root.dataset.theme = theme;
-  // biome-ignore lint/suspicious/noDocumentCookie: the Cookie Store API is not in every browser that we serve
   document.cookie = `theme=${theme}; path=/; max-age=${YEAR_S}; samesite=lax${secure}`;
   for (const each of document.querySelectorAll<HTMLElement>("button[data-theme-choice]")) {
     each.setAttribute("aria-pressed", String(each.dataset.themeChoice === theme));
