@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -129,9 +130,12 @@ def _quantiles(seconds: list[float]) -> tuple[float, float]:
 
 
 def _cpu_s(server: psutil.Process) -> float:
-    """Seconds of CPU that Postgres has used."""
-    alive = sum(sum(child.cpu_times()[:2]) for child in server.children(recursive=True))
-    return float(alive + sum(server.cpu_times()[:4]))
+    """Seconds of CPU that Postgres has used; what its children used is its own once they have ended."""
+    used = 0.0
+    for child in server.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            used += sum(child.cpu_times()[:2])
+    return float(used + sum(server.cpu_times()[:4]))
 
 
 def _prepare(with_budgets: bool) -> list[Account]:

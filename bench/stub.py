@@ -200,7 +200,7 @@ def listen() -> None:
     """Hears of aborts."""
     while True:
         try:
-            channel = client.pubsub(ignore_subscribe_messages=True)
+            channel = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
             channel.subscribe(wire.ABORT_CHANNEL)
             for message in channel.listen():
                 talker.abort(wire.Abort.decode(message["data"].decode()))

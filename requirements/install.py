@@ -27,7 +27,9 @@ ASKS_FOR_CUDA = "import importlib.metadata as m; print(any('nvidia' in r and 'ex
 
 def main(names: list[str]) -> int:
     if sys.version_info < MIN_PYTHON:
-        return fail(f"This needs Python {MIN_PYTHON[0]}.{MIN_PYTHON[1]} or newer, and python3 is {sys.version.split()[0]}. make PYTHON=python3.12")
+        return fail(
+            f"This needs Python {MIN_PYTHON[0]}.{MIN_PYTHON[1]} or newer, and python3 is {sys.version.split()[0]}. make PYTHON=python3.12"
+        )
     if not works(PYTHON) and not make_venv():
         return fail("python3 cannot make a virtual environment. On Debian: apt-get install python3-venv")
     done = install([name for name in names if name != "torch"])
@@ -38,7 +40,10 @@ def main(names: list[str]) -> int:
 
 def works(python: Path) -> bool:
     """Whether the environment is there, and the Python that it was made from, too."""
-    return python.exists() and subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0
+    return (
+        python.exists()
+        and subprocess.run([python, "-c", "import pip"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def make_venv() -> bool:
@@ -75,7 +80,9 @@ def install(names: list[str], *, is_optional: bool = False) -> bool:
         return True
     need, free = max(NEEDED_BYTES.get(name, 0) for name in changed), shutil.disk_usage(VENV).free
     if free < need:
-        fail(f"Only {free / 1e9:.1f} GB are free where {VENV} is, and {' and '.join(changed)} need {need / 1e9:.1f} GB.")
+        fail(
+            f"Only {free / 1e9:.1f} GB are free where {VENV} is, and {' and '.join(changed)} need {need / 1e9:.1f} GB."
+        )
         return False
     if not run_pip(list(changed), is_optional=is_optional):
         return False
@@ -87,7 +94,17 @@ def install(names: list[str], *, is_optional: bool = False) -> bool:
 def run_pip(names: list[str], *, is_optional: bool) -> bool:
     """One run of pip over some lock files, its progress on one line."""
     total = len({line.split("==")[0] for name in names for line in pinned(HERE / f"{name}.txt")})
-    command = [str(PYTHON), "-m", "pip", "install", "--no-deps", "--require-hashes", "--no-input", "--progress-bar", "off"]
+    command = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--require-hashes",
+        "--no-input",
+        "--progress-bar",
+        "off",
+    ]
     command += ["--disable-pip-version-check", *(part for name in names for part in ("-r", str(HERE / f"{name}.txt")))]
     began, count, said = time.monotonic(), 0, []
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -25,8 +25,28 @@ PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_28_aarch64")
 def ask_pip(version: str, python: str, platform: str, environment: dict[str, str]) -> dict[str, Any]:
     """pip's report of the build that it would install there."""
     with tempfile.TemporaryDirectory() as target:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps", "--report", "-"]
-        command += ["--only-binary=:all:", "--target", target, "--python-version", python, "--platform", platform, f"torch=={version}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--dry-run",
+            "--ignore-installed",
+            "--no-deps",
+            "--report",
+            "-",
+        ]
+        command += [
+            "--only-binary=:all:",
+            "--target",
+            target,
+            "--python-version",
+            python,
+            "--platform",
+            platform,
+            f"torch=={version}",
+        ]
         done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     item: dict[str, Any] = json.loads(done.stdout)["install"][0]
     return item
@@ -41,7 +61,9 @@ def main(version: str) -> None:
         for python in PYTHONS:
             for platform in PLATFORMS:
                 item = ask_pip(version, python, platform, environment)
-                hashes.setdefault(item["metadata"]["version"], set()).add(item["download_info"]["archive_info"]["hashes"]["sha256"])
+                hashes.setdefault(item["metadata"]["version"], set()).add(
+                    item["download_info"]["archive_info"]["hashes"]["sha256"]
+                )
                 asked |= {need for need in item["metadata"]["requires_dist"] if "platform_system" in need}
     for name, found in (("torch.txt", version), ("torch-cpu.txt", f"{version}+cpu")):
         if found in hashes:

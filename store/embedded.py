@@ -118,7 +118,15 @@ def prepare_postgres(data_dir: Path) -> None:
         shutil.chown(sockets, user)
     if (cluster / "PG_VERSION").exists():
         return
-    command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(cluster), "-U", "postgres", "--auth=trust", "--encoding=utf8"]
+    command = [
+        str(POSTGRES_BIN_PATH / "initdb"),
+        "-D",
+        str(cluster),
+        "-U",
+        "postgres",
+        "--auth=trust",
+        "--encoding=utf8",
+    ]
     subprocess.run([*command, "--locale=C.UTF-8"], user=user, cwd="/", check=True, capture_output=True, text=True)
 
 

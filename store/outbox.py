@@ -58,7 +58,11 @@ class RunSender:
     def __init__(self) -> None:
         self._waiting: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()
         self._closing = threading.Event()
-        self._broker_errors = (KombuError, OSError, *sender.connection_for_write().recoverable_connection_errors)
+        self._broker_errors: tuple[type[BaseException], ...] = (
+            KombuError,
+            OSError,
+            *sender.connection_for_write().recoverable_connection_errors,
+        )
         self._thread = threading.Thread(target=self._work, name="run-sender", daemon=True)
         self._thread.start()
 
@@ -102,7 +106,7 @@ class RunSender:
 
 
 def _publish(producer: Producer, batch: list[Attempt]) -> None:
-    with producer.batch():
+    with producer.batch():  # type: ignore[attr-defined]  # the stubs are older than kombu 5.7
         for spec, queue_name in batch:
             # Without argsrepr, Celery would put the prompt's tokens into a header that is logged.
             message = sender.amqp.as_task_v2(

@@ -10,6 +10,7 @@ import uvicorn
 
 from store import settings
 
+POLL_S = 0.02  # uvicorn has no event for the last connection
 LAST_REQUESTS_S = 1.0  # how long a client whose connection is open may still send a request to a process that goes
 BACKLOG = 2048
 KEEP_ALIVE_S = 75
@@ -29,7 +30,7 @@ class DrainingServer(uvicorn.Server):
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         deadline = asyncio.get_running_loop().time() + LAST_REQUESTS_S
         while self.server_state.connections and not self.force_exit and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.02)  # uvicorn has no event for the last connection
+            await asyncio.sleep(POLL_S)
         await super().shutdown(sockets)
 
 
@@ -37,7 +38,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, help="a socket that listens already")
     fd = parser.parse_args().fd
-    listener = socket.socket(fileno=fd) if fd is not None else socket.create_server((settings.WEB_HOST, settings.WEB_PORT), backlog=BACKLOG)
+    listener = (
+        socket.socket(fileno=fd)
+        if fd is not None
+        else socket.create_server((settings.WEB_HOST, settings.WEB_PORT), backlog=BACKLOG)
+    )
     config = uvicorn.Config(
         "store.asgi:application",
         loop="uvloop",

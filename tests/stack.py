@@ -1,6 +1,6 @@
 """A whole store as processes, on the servers of this session: web processes that share a socket, GPU workers, the CPU worker and its clock.
 
-Leases are short, so that failover takes seconds. The tests that use it see its database through Django's models, and leave it empty.
+Leases are short, so that failover takes seconds. Each module that asks for it gets one, with a database of its own.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from store.accounts.models import Organization
 from store.billing.actions import top_up_test
 from store.catalog.actions import PriceSpec, publish_folder
 from store.catalog.models import Listing
+from store.fleet.fleet import REFRESH_S
 from store.keys.actions import issue_key
 from tests.servers import Servers
 from tests.tiny_model import write_model
@@ -85,6 +89,7 @@ class Stack:
         before = self._gateways()
         parts = [self._start("web", command, environment, pass_fds=(self._listener.fileno(),)) for _ in range(count)]
         self._await(parts, lambda: len(self._gateways() - before) >= count, "every gateway is registered")
+        time.sleep(2 * REFRESH_S)  # it has looked for workers by then
         return parts
 
     def start_gpu(self, count: int = 1, *, wait: bool = True, **environment: str) -> list[Part]:
@@ -100,6 +105,7 @@ class Stack:
         parts = [self._start("gpu", [sys.executable, "-m", "workers.gpu"], own) for _ in range(count)]
         if wait:
             self._await(parts, lambda: all(self.report(part) for part in parts), "every GPU worker reports")
+            time.sleep(2 * REFRESH_S)  # every gateway has seen them by then
         return parts
 
     def start_cpu(self, **environment: str) -> list[Part]:
@@ -206,25 +212,49 @@ def open_shop(folder: Path) -> Shop:
     return Shop(listing=release.listing, organization=buyer, secret=issued.secret)
 
 
+@contextmanager
+def connected_to(database: str) -> Iterator[None]:
+    """Lets Django's models see another database for a while."""
+    own = connection.settings_dict["NAME"]
+    connection.close()
+    connection.settings_dict["NAME"] = database
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = own
+
+
+@pytest.fixture(scope="session")
+def migrated(servers: Servers, django_db_blocker: DjangoDbBlocker) -> str:
+    """The name of a database with all tables and no rows, to be copied."""
+    name = "stack_template"
+    with django_db_blocker.unblock(), connected_to("postgres"), connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+    with django_db_blocker.unblock(), connected_to(name):
+        call_command("migrate", interactive=False, verbosity=0)
+    return name
+
+
 @pytest.fixture(scope="module")
 def stack(
-    servers: Servers,
-    django_db_setup: None,
-    django_db_blocker: DjangoDbBlocker,
-    tmp_path_factory: pytest.TempPathFactory,
+    servers: Servers, migrated: str, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """A store without parts: a module starts those that it needs. The database is open to the whole module, then emptied."""
+    """A store without parts: a module starts those that it needs. Its database is the one that models see in this module."""
+    name = f"stack_{uuid.uuid4().hex[:8]}"
     with django_db_blocker.unblock():
-        made = Stack(servers, tmp_path_factory.mktemp("stack"))
-        try:
-            yield made
-        finally:
-            made.stop()
-            made_redis = redis.Redis.from_url(servers.redis_url)
-            made_redis.flushall()
-            made_redis.close()
-            call_command("flush", interactive=False, verbosity=0)
-            connection.close()
+        with connected_to("postgres"), connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
+        with connected_to(name):
+            made = Stack(servers, tmp_path_factory.mktemp("stack"))
+            try:
+                yield made
+            finally:
+                made.stop()
+        with connected_to("postgres"), connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with redis.Redis.from_url(servers.redis_url) as client:
+        client.flushall()
 
 
 @pytest.fixture(scope="module")

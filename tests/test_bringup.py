@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,7 +25,16 @@ from tests.readme import blocks
 
 ROOT = Path(__file__).resolve().parent.parent
 UP_S, WAIT_S = 240, 60
-NOT_OURS = ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "SECRET_KEY", "PUBLIC_URL", "INTERNAL_URL", "DATA_DIR", "WEB_PORT")
+NOT_OURS = (
+    "DATABASE_URL",
+    "REDIS_URL",
+    "BROKER_URL",
+    "SECRET_KEY",
+    "PUBLIC_URL",
+    "INTERNAL_URL",
+    "DATA_DIR",
+    "WEB_PORT",
+)
 
 pytestmark = [pytest.mark.story, pytest.mark.timeout(UP_S * 2)]
 
@@ -38,13 +48,29 @@ class Store:
 
     def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "store.bringup", *arguments]
-        return subprocess.run(command, cwd=ROOT, env={**self.environment, **more}, capture_output=True, text=True, timeout=UP_S, check=False)
+        return subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**self.environment, **more},
+            capture_output=True,
+            text=True,
+            timeout=UP_S,
+            check=False,
+        )
 
     def shell(self, text: str) -> str:
         """Runs what the README says, at this store's address and in its folder."""
         text = text.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}").replace(".data/", f"{self.data_dir}/")
-        text = text.replace(".venv/bin/python", sys.executable)
-        done = subprocess.run(["bash", "-euc", text], cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=UP_S, check=False)
+        text = re.sub(r"(?<!/)\.venv/bin/python", sys.executable, text)
+        done = subprocess.run(
+            ["bash", "-euc", text],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=UP_S,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -86,15 +112,22 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = Store(tmp_path_factory.mktemp("bringup") / "data", free_port())
-    done = store.run("up", "--detach")
-    assert done.returncode == 0, done.stdout + done.stderr
-    shown = done.stdout
+def store() -> Iterator[Store]:
+    # Not in pytest's own folder: each session closes that to other users, and root's PostgreSQL runs as one.
+    with tempfile.TemporaryDirectory(prefix="store-up-") as folder:
+        store = Store(Path(folder) / "data", free_port())
+        done = store.run("up", "--detach")
+        assert done.returncode == 0, done.stdout + done.stderr
+        check_shown(store, done.stdout)
+        yield store
+        assert store.run("down").returncode == 0
+
+
+def check_shown(store: Store, shown: str) -> None:
+    """A new store shows what its first call used and cost, and how to make the next."""
     assert re.search(r"\d+ \+ \d+ tokens, charged \$0\.0000\d+, \$9\.99\d+ of test money left", shown), shown
     assert f"http://127.0.0.1:{store.port}/v1/chat/completions" in shown
-    yield store
-    assert store.run("down").returncode == 0
+    assert "OpenAI(base_url=" in shown
 
 
 def test_the_store_answers_the_official_client_and_counts_its_tokens(store: Store) -> None:
@@ -172,8 +205,12 @@ def test_down_stops_everything_and_up_keeps_all_data(store: Store) -> None:
     store.ask()
 
 
-def test_ctrl_c_stops_a_store_in_the_foreground(store: Store, tmp_path: Path) -> None:
-    other = Store(tmp_path / "data", free_port())
+def test_ctrl_c_in_the_middle_of_a_start_stops_everything() -> None:
+    with tempfile.TemporaryDirectory(prefix="store-up-") as folder:
+        check_ctrl_c(Store(Path(folder) / "data", free_port()))
+
+
+def check_ctrl_c(other: Store) -> None:
     command = [sys.executable, "-m", "store.bringup", "up"]
     process = subprocess.Popen(command, cwd=ROOT, env=other.environment, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

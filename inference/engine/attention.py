@@ -25,7 +25,8 @@ LENGTH_MULTIPLE: Final = 16  # tokens: GPU kernels want a mask that is aligned
 class Span:
     """Tokens ``begin`` to ``end`` of the step, that attend to the first ``length`` tokens of rows ``row`` to ``row + rows``.
 
-    ``mask`` is added to the scores. Shape: (rows or 1, 1, queries a row and kv head, length).
+    ``mask`` is added to the scores, or is None where every token may look at all of ``length``, or, with ``causal``, at what
+    is not ahead of it. Shape: (rows, 1, queries a row and kv head, length).
     """
 
     begin: int
@@ -33,7 +34,8 @@ class Span:
     row: int
     rows: int
     length: int
-    mask: torch.Tensor
+    mask: torch.Tensor | None
+    causal: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,14 @@ def _spans(parts: list[Part], positions: torch.Tensor, *, width: int, groups: in
         run = parts[at:until]
         end = begin + sum(part.count for part in run)
         longest = max(part.start + part.count for part in run)
-        length = min(-(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE, width)
-        mask = _mask(positions[begin:end], length, rows=len(run), groups=groups, dtype=dtype)
-        spans.append(Span(begin, end, first.row, len(run), length, mask))
+        even = first.count == 1 and all(part.start + 1 == longest for part in run)
+        causal = first.start == 0 and first.count > 1 and groups == 1  # packed query heads would look ahead
+        if even or causal:
+            spans.append(Span(begin, end, first.row, len(run), longest, None, causal))
+        else:
+            length = min(-(-longest // LENGTH_MULTIPLE) * LENGTH_MULTIPLE, width)
+            mask = _mask(positions[begin:end], length, rows=len(run), groups=groups, dtype=dtype)
+            spans.append(Span(begin, end, first.row, len(run), length, mask, causal))
         begin, at = end, until
     return spans
 
@@ -131,7 +138,7 @@ def _attend_span(
     )
     k = keys[span.row : span.row + span.rows, :, : span.length]
     v = values[span.row : span.row + span.rows, :, : span.length]
-    out = scaled_dot_product_attention(q, k, v, attn_mask=span.mask, scale=scaling)
+    out = scaled_dot_product_attention(q, k, v, attn_mask=span.mask, is_causal=span.causal, scale=scaling)
     return out.view(span.rows, heads, count, head_dim).transpose(1, 2).reshape(tokens, heads, head_dim)
 
 

@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.http import Http404
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 
 from store.errors import InvalidRequest, NotFound, PermissionDenied, StoreError
 
@@ -90,7 +91,7 @@ def _first(detail: Any, path: str = "") -> tuple[str | None, str]:
     """The first complaint of a serializer: (the field's path, the message)."""
     if isinstance(detail, dict):
         name, inner = next(iter(detail.items()))
-        own = "" if name == drf.api_settings.NON_FIELD_ERRORS_KEY else str(name)
+        own = "" if name == api_settings.NON_FIELD_ERRORS_KEY else str(name)
         return _first(inner, f"{path}.{own}".strip("."))
     if isinstance(detail, list):
         return _first(next(item for item in detail if item), path)

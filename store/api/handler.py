@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -22,8 +22,8 @@ from store.errors import StoreError
 from store.runs import gateway
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 DRAINED = 8  # times MAX_BODY_BYTES: what is read of a body that is too large
 
@@ -69,7 +69,7 @@ class Handler(ASGIHandler):
         # The client going away is the end of the task: the view's run is abandoned on its way out.
         task = asyncio.current_task()
         assert task
-        gone = asyncio.create_task(receive())
+        gone = asyncio.ensure_future(receive())
         gone.add_done_callback(lambda done: done.cancelled() or task.cancel())
         try:
             response: HttpResponseBase = await view(request, *args, **kwargs)
@@ -102,7 +102,7 @@ async def _read_body(scope: Scope, receive: Receive) -> bytes:
 def _patient(send: Send) -> Send:
     """Gives up on a client that takes nothing for SLOW_CLIENT_S. The server's ``send`` waits while its buffer is full."""
 
-    async def bounded(message: dict[str, Any]) -> None:
+    async def bounded(message: Mapping[str, Any]) -> None:
         async with asyncio.timeout(settings.SLOW_CLIENT_S):
             await send(message)
 

@@ -78,7 +78,8 @@ async def _visible(user: User, name: str) -> Offer:
 
 def _payer(user: User, chosen: int | None) -> int:
     """The id of the organization that pays. Raises PermissionDenied where the user may not spend its money."""
-    organization = Organization.objects.visible_to(user).filter(pk=chosen).first() or ensure_personal_organization(user)
+    mine = Organization.objects.visible_to(user)
+    organization = mine.filter(pk=chosen or 0).first() or ensure_personal_organization(user)
     if not organization.memberships.filter(user=user, role__in=SPENDERS).exists():
         raise PermissionDenied(_("Your role in this organization may not spend its credit."))
     return organization.pk

@@ -89,7 +89,9 @@ def _say_running(file: Any) -> int:
     if state is None or not state.ready:
         console.print("The store is starting already, in another terminal. [bold]make down[/] stops it.")
         return 0
-    console.print(f"The store is running at [bold]{state.url}[/]. Its accounts are in .data/demo.json; [bold]make down[/] stops it.")
+    console.print(
+        f"The store is running at [bold]{state.url}[/]. Its accounts are in .data/demo.json; [bold]make down[/] stops it."
+    )
     return 0
 
 

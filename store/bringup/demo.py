@@ -82,7 +82,14 @@ def _ensure_user(role: str, password: str) -> tuple[User, str]:
         user.save(update_fields=["password"])
         return user, password
     is_admin = role == "admin"
-    made = sign_up(email=EMAILS[role], password=password, name=role.title(), is_staff=is_admin, is_superuser=is_admin, is_verified=True)
+    made = sign_up(
+        email=EMAILS[role],
+        password=password,
+        name=role.title(),
+        is_staff=is_admin,
+        is_superuser=is_admin,
+        is_verified=True,
+    )
     return made, password
 
 
@@ -102,7 +109,7 @@ def _ensure_model(provider: User, on_progress: Any) -> Listing:
 
 def _ensure_key(consumer: User, listing: Listing, known: str) -> str:
     organization = ensure_personal_organization(consumer)
-    if not organization.topups.exists() and settings.TEST_MONEY:  # type: ignore[attr-defined]
+    if not organization.topups.exists() and settings.TEST_MONEY:
         top_up_test(organization=organization, user=consumer, amount_nano=CREDIT_NANO)
     digest = digest_of(known)
     if digest and listing.pk in getattr(read_grants([digest]).get(digest), "listing_ids", ()):

@@ -42,7 +42,16 @@ def web(listener_fd: int) -> Service:
 
 def cpu_worker() -> Service:
     """Runs what is not serving: the reaper, the books."""
-    options = ("--pool", "threads", "--concurrency", str(MIN_CPU_CONCURRENCY), "--queues", "cpu", "--loglevel", settings.LOG_LEVEL)
+    options = (
+        "--pool",
+        "threads",
+        "--concurrency",
+        str(MIN_CPU_CONCURRENCY),
+        "--queues",
+        "cpu",
+        "--loglevel",
+        settings.LOG_LEVEL,
+    )
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
     return Service(name="cpu", command=(PYTHON, "-m", "celery", "-A", "workers.cpu", "worker", *options, *quiet))
 
@@ -60,7 +69,9 @@ def gpu_worker() -> Service:
     """Serves the models, on a GPU where there is one. Gets no word of the database, nor of the store's secret."""
     hidden = {"DATABASE_URL": "", "SECRET_KEY": "", "EMAIL_URL": ""}
     preload = {"LD_PRELOAD": allocator} if (allocator := find_tcmalloc()) else {}
-    return Service(name="gpu", command=(PYTHON, "-m", "workers.gpu"), environment={**hidden, **preload}, stop_timeout_s=60)
+    return Service(
+        name="gpu", command=(PYTHON, "-m", "workers.gpu"), environment={**hidden, **preload}, stop_timeout_s=60
+    )
 
 
 def find_tcmalloc() -> str | None:

@@ -25,7 +25,9 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
-        raise PortTaken(f"Port {port} is taken{_by_whom(port)}. Stop it, or choose another: make up WEB_PORT={port + 1}") from None
+        raise PortTaken(
+            f"Port {port} is taken{_by_whom(port)}. Stop it, or choose another: make up WEB_PORT={port + 1}"
+        ) from None
     listener.set_inheritable(True)
     return listener
 
@@ -43,7 +45,12 @@ def public_host() -> str:
 def _by_whom(port: int) -> str:
     try:
         for connection in psutil.net_connections("tcp"):
-            if connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN and connection.pid:
+            if (
+                connection.laddr
+                and connection.laddr.port == port
+                and connection.status == psutil.CONN_LISTEN
+                and connection.pid
+            ):
                 process = psutil.Process(connection.pid)
                 return f" by {process.name()} (process {process.pid}: {' '.join(process.cmdline())[:80]})"
     except psutil.Error:  # other people's processes are not ours to look into

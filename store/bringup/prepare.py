@@ -43,8 +43,8 @@ def main() -> int:
     prepared_fd: int = parser.parse_args().prepared_fd
     configure()
     django.setup()
-    from store.bringup.show import ShowFailed, show_store  # these need Django's apps, which are there from here on
     from store.bringup.demo import make_demo, show_bytes
+    from store.bringup.show import ShowFailed, show_store  # these need Django's apps, which are there from here on
 
     migrate()
     collect_static()
@@ -92,7 +92,10 @@ def collect_static() -> None:
 def _static_stamp() -> str:
     """Changes when a package or the built front end does."""
     digest = hashlib.sha256()
-    for path in [settings.BASE_DIR / "requirements" / "store.txt", *sorted((settings.BASE_DIR / "frontend" / "dist").rglob("*"))]:
+    for path in [
+        settings.BASE_DIR / "requirements" / "store.txt",
+        *sorted((settings.BASE_DIR / "frontend" / "dist").rglob("*")),
+    ]:
         if path.is_file():
             digest.update(f"{path} {path.stat().st_size}\n".encode())
             digest.update(path.read_bytes())
@@ -123,7 +126,9 @@ def web_answers() -> bool:
 def worker_reports() -> bool:
     """Whether any GPU worker has said that it is there."""
     try:
-        return next(redis.Redis.from_url(settings.REDIS_URL).scan_iter(f"{REPLICA_PREFIX}*", count=1000), None) is not None
+        return (
+            next(redis.Redis.from_url(settings.REDIS_URL).scan_iter(f"{REPLICA_PREFIX}*", count=1000), None) is not None
+        )
     except redis.RedisError:
         return False
 

@@ -50,7 +50,11 @@ def _first_call(demo: Demo) -> Iterator[Piece]:
     deadline = time.monotonic() + HEARD_S
     while True:
         try:
-            return (yield from stream_chat(local_address(), host=public_host(), api_key=demo.consumer["api_key"], model=demo.model))
+            return (
+                yield from stream_chat(
+                    local_address(), host=public_host(), api_key=demo.consumer["api_key"], model=demo.model
+                )
+            )
         except NotYet:
             if time.monotonic() > deadline:
                 raise
@@ -72,7 +76,10 @@ def _books(email: str) -> tuple[int, int]:
 
 def _show_addresses(demo: Demo) -> None:
     rows = [("Store", demo.url, ""), ("Admin", f"{demo.url}/admin/", "")]
-    rows += [(role.title(), getattr(demo, role)["email"], getattr(demo, role)["password"]) for role in ("consumer", "provider", "admin")]
+    rows += [
+        (role.title(), getattr(demo, role)["email"], getattr(demo, role)["password"])
+        for role in ("consumer", "provider", "admin")
+    ]
     console.print()
     for name, first, second in rows:
         console.print(f"  {name:<10}{first:<32}{second}", markup=False)

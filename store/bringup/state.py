@@ -68,8 +68,10 @@ class StateFile:
         """Raises AlreadyRunning. The kernel lets go of the lock when the process dies, however it dies."""
         self.lock_path.parent.mkdir(parents=True, exist_ok=True)
         with self.lock_path.open("a+") as lock:
-            if not any(_try_lock(lock, fcntl.LOCK_EX) or time.sleep(PROBE_S) for _ in range(2)):  # a moment may be :meth:`holder`'s
-                raise AlreadyRunning
+            if not _try_lock(lock, fcntl.LOCK_EX):
+                time.sleep(PROBE_S)  # it may have been :meth:`holder`, which takes it for a moment
+                if not _try_lock(lock, fcntl.LOCK_EX):
+                    raise AlreadyRunning
             lock.truncate(0)
             json.dump(asdict(Started(pid=os.getpid(), at=psutil.Process().create_time())), lock)
             lock.flush()

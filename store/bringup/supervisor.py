@@ -45,7 +45,9 @@ class Service:
 class Supervisor:
     """All methods belong to one event loop. ``on_change`` hears of every start and end, with the pids alive by service."""
 
-    def __init__(self, *, cwd: Path, log_dir: Path, on_change: Callable[[dict[str, list[int]]], None] = lambda _pids: None) -> None:
+    def __init__(
+        self, *, cwd: Path, log_dir: Path, on_change: Callable[[dict[str, list[int]]], None] = lambda _pids: None
+    ) -> None:
         self.cwd = cwd
         self.log_dir = log_dir
         self.on_change = on_change
@@ -96,7 +98,9 @@ class Supervisor:
         try:
             await asyncio.wait_for(process.wait(), service.stop_timeout_s)
         except TimeoutError:
-            log.warning("%s (%d) did not stop within %g s and is killed", service.name, process.pid, service.stop_timeout_s)
+            log.warning(
+                "%s (%d) did not stop within %g s and is killed", service.name, process.pid, service.stop_timeout_s
+            )
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # and what it may have left behind
         await process.wait()

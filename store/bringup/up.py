@@ -112,12 +112,12 @@ class Bringup:
 
     async def _start_servers(self) -> None:
         """The embedded Postgres and Valkey, where no other was named."""
-        if settings.DATABASE_URL == embedded.database_url(settings.DATA_DIR):
+        if embedded.database_url(settings.DATA_DIR) == settings.DATABASE_URL:
             with step("Starting PostgreSQL"):
                 embedded.prepare_postgres(settings.DATA_DIR)
                 await self._start_server(parts.postgres(), lambda: embedded.ping_postgres(settings.DATABASE_URL))
                 embedded.create_database(settings.DATABASE_URL)
-        if settings.REDIS_URL == embedded.redis_url(settings.DATA_DIR):
+        if embedded.redis_url(settings.DATA_DIR) == settings.REDIS_URL:
             with step("Starting Valkey"):
                 await self._start_server(parts.valkey(), lambda: embedded.ping_valkey(settings.REDIS_URL))
 
@@ -139,7 +139,9 @@ class Bringup:
         if self.ready_fd is None:
             console.print("[dim]Ctrl-C stops the store; what its parts say is in .data/log[/]")
             return
-        console.print("[dim]The store runs in the background: make down stops it; what its parts say is in .data/log[/]")
+        console.print(
+            "[dim]The store runs in the background: make down stops it; what its parts say is in .data/log[/]"
+        )
         with self.supervisor.log_path("supervisor").open("ab") as out:
             os.dup2(out.fileno(), sys.stdout.fileno())
             os.dup2(out.fileno(), sys.stderr.fileno())
@@ -154,12 +156,13 @@ class Bringup:
 async def _read(pipe: int) -> bytes:
     """One byte, or none where the other end was closed."""
     loop = asyncio.get_running_loop()
-    arrived: asyncio.Future[bytes] = loop.create_future()
-    loop.add_reader(pipe, lambda: arrived.done() or arrived.set_result(os.read(pipe, 1)))
+    is_readable = asyncio.Event()
+    loop.add_reader(pipe, is_readable.set)
     try:
-        return await arrived
+        await is_readable.wait()
     finally:
         loop.remove_reader(pipe)
+    return os.read(pipe, 1)
 
 
 def bring_up(ready_fd: int | None) -> None:

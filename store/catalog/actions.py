@@ -58,7 +58,12 @@ class PriceSpec:
     def check(self) -> None:
         """Raises InvalidRequest."""
         cached = self.input_nano if self.cached_input_nano is None else self.cached_input_nano
-        prices = {"input": self.input_nano, "output": self.output_nano, "cached_input": cached, "request": self.request_nano}
+        prices = {
+            "input": self.input_nano,
+            "output": self.output_nano,
+            "cached_input": cached,
+            "request": self.request_nano,
+        }
         for name, nano in prices.items():
             if not 0 <= nano <= MAX_PRICE_NANO:
                 raise InvalidRequest(f"A price is 0 to {MAX_PRICE_NANO // NANO_PER_USD} USD.", param=name)
@@ -133,9 +138,14 @@ def _check_publisher(organization: Organization, user: User | None) -> None:
 
 def _check_fields(slug: str, shown: dict[str, object]) -> None:
     if not SLUG.fullmatch(slug):
-        raise InvalidRequest("A model's name has small letters, digits and single dashes or underscores between them.", param="name")
+        raise InvalidRequest(
+            "A model's name has small letters, digits and single dashes or underscores between them.", param="name"
+        )
     if not shown["licence"]:
-        raise InvalidRequest("Name the licence (an SPDX identifier, such as apache-2.0), or write `license:` in the card.", param="licence")
+        raise InvalidRequest(
+            "Name the licence (an SPDX identifier, such as apache-2.0), or write `license:` in the card.",
+            param="licence",
+        )
     try:
         Listing(slug=slug, **shown).clean_fields(exclude=["organization"])
     except ValidationError as error:
@@ -157,7 +167,13 @@ def _store_files(found: Inspection, folder: Path, on_progress: Callable[[Publish
 
 @transaction.atomic
 def _publish(
-    *, organization: Organization, user: User | None, slug: str, found: Inspection, shown: dict[str, object], price: PriceSpec
+    *,
+    organization: Organization,
+    user: User | None,
+    slug: str,
+    found: Inspection,
+    shown: dict[str, object],
+    price: PriceSpec,
 ) -> Release:
     listing, _is_new = Listing.objects.get_or_create(organization=organization, slug=slug, defaults=shown)
     listing = Listing.objects.select_for_update(of=("self",)).get(pk=listing.pk)
@@ -194,7 +210,9 @@ def _make_release(listing: Listing, user: User | None, found: Inspection) -> Rel
     )
     blobs = {file.sha256: Blob(sha256=file.sha256, size=file.size) for file in found.files}
     Blob.objects.bulk_create(blobs.values(), ignore_conflicts=True)
-    ReleaseFile.objects.bulk_create(ReleaseFile(release=release, path=file.path, blob_id=file.sha256) for file in found.files)
+    ReleaseFile.objects.bulk_create(
+        ReleaseFile(release=release, path=file.path, blob_id=file.sha256) for file in found.files
+    )
     return release
 
 
@@ -204,9 +222,9 @@ def set_price(*, listing: Listing, user: User | None, price: PriceSpec) -> Price
     price.check()
     row = price.row(listing, user)
     Listing.objects.select_for_update(of=("self",)).get(pk=listing.pk)
-    current = listing.prices.current().first()  # type: ignore[attr-defined]
+    current = listing.prices.current().first()
     same = ("input_nano", "output_nano", "cached_input_nano", "request_nano")
     if current and all(getattr(current, name) == getattr(row, name) for name in same):
-        return current  # type: ignore[no-any-return]
+        return current
     row.save(force_insert=True)
     return row

@@ -46,12 +46,16 @@ def read_card(text: str) -> Card:
 
 def _front_matter(text: str) -> dict[str, object]:
     if len(text) > MAX_FRONT_MATTER_CHARS:
-        raise CardError(f"README.md has {len(text)} characters between its dashes; {MAX_FRONT_MATTER_CHARS} are the most.")
+        raise CardError(
+            f"README.md has {len(text)} characters between its dashes; {MAX_FRONT_MATTER_CHARS} are the most."
+        )
     try:
         said = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         where = str(error).splitlines()[-1].strip() if str(error) else "it is nested too deeply"
-        raise CardError(f"README.md begins with front matter that is not YAML ({where}); mend it or remove it.") from None
+        raise CardError(
+            f"README.md begins with front matter that is not YAML ({where}); mend it or remove it."
+        ) from None
     if said is not None and not isinstance(said, dict):
         raise CardError("README.md begins with front matter that is not a list of `name: value`; mend it or remove it.")
     return said or {}

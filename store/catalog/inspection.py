@@ -47,19 +47,34 @@ def inspect(folder: Path) -> Inspection:
     """Inspects in a child. Raises OSError where the folder cannot be listed; a child that dies is a problem of the folder's."""
     size = sum(item.stat().st_size for item in folder.iterdir() if item.is_file())
     command = [sys.executable, "-m", "store.catalog.inspection", str(folder.resolve())]
-    environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "PYTHONPATH": str(INSTALLED), "TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        "PATH": os.defpath,
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(INSTALLED),
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     try:
         done = subprocess.run(
-            command, env=environment, capture_output=True, timeout=BASE_TIMEOUT_S + size / BYTES_PER_S, check=False, cwd="/"
+            command,
+            env=environment,
+            capture_output=True,
+            timeout=BASE_TIMEOUT_S + size / BYTES_PER_S,
+            check=False,
+            cwd="/",
         )
     except subprocess.TimeoutExpired:
-        return _refused("timeout", "Reading these files took too long. Is tokenizer.json as the tokenizers library wrote it?")
+        return _refused(
+            "timeout", "Reading these files took too long. Is tokenizer.json as the tokenizers library wrote it?"
+        )
     if done.returncode != 0:
         last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2][:300]
         return _refused("crashed", f"These files cannot be read: {last or f'the reader ended with {done.returncode}'}.")
     said = json.loads(done.stdout)
     card = Card(**{**said["card"], "tags": tuple(said["card"]["tags"])})
-    files, problems = (FileEntry(**file) for file in said["files"]), (Problem(**problem) for problem in said["problems"])
+    files, problems = (
+        (FileEntry(**file) for file in said["files"]),
+        (Problem(**problem) for problem in said["problems"]),
+    )
     return Inspection(**{**said, "card": card, "files": tuple(files), "problems": tuple(problems)})
 
 
@@ -100,7 +115,13 @@ def _try_tokenizer(folder: Path) -> list[Problem]:
     try:
         Tokenizer.from_file(str(folder / "tokenizer.json")).encode(PROBE)
     except BaseException as error:  # a panic in the library's Rust is no Exception
-        return [Problem("tokenizer.json", "bad_tokenizer", f"The tokenizers library cannot use tokenizer.json: {str(error)[:300]}")]
+        return [
+            Problem(
+                "tokenizer.json",
+                "bad_tokenizer",
+                f"The tokenizers library cannot use tokenizer.json: {str(error)[:300]}",
+            )
+        ]
     return []
 
 

@@ -78,7 +78,9 @@ class Blob(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=Q(sha256__regex=r"^[0-9a-f]{64}$", size__gte=0), name="blob_sane")]
+        constraints = [
+            models.CheckConstraint(condition=Q(sha256__regex=r"^[0-9a-f]{64}$", size__gte=0), name="blob_sane")
+        ]
 
     def __str__(self) -> str:
         return self.sha256

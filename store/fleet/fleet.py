@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -66,7 +67,7 @@ class Fleet:
 
 async def reported(client: redis.asyncio.Redis) -> list[wire.Replica]:
     """The replicas that have reported lately. Raises RedisError."""
-    workers = [name.decode() for name in await client.smembers(wire.REPLICAS)]
+    workers = [name.decode() for name in cast("set[bytes]", await client.smembers(wire.REPLICAS))]
     if not workers:
         return []
     replicas, gone = [], []

@@ -62,7 +62,7 @@ def _find(repo: str, revision: str) -> Release | None:
     if listing is None:
         return None
     if revision == MAIN:
-        found = listing.releases.filter(pk=listing.current_release_id)
+        found = listing.releases.filter(pk=listing.current_release_id or 0)
     else:
         match = REVISION.fullmatch(revision)
         found = listing.releases.filter(digest__startswith=f"sha256:{match[1]}") if match else listing.releases.none()

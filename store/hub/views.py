@@ -7,12 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.files.storage import FileSystemStorage, default_storage
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_safe
 
@@ -23,7 +30,7 @@ from store.hub.reads import HubFile, TokenRequired, commit_of, file_of, files_of
 
 CHUNK_BYTES = 1024 * 1024
 BINARY = "application/octet-stream"
-AsyncView = Callable[..., Awaitable[HttpResponseBase]]
+AsyncView = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 
 class EntryMissing(NotFound):
@@ -56,8 +63,21 @@ def hub_view(view: AsyncView) -> AsyncView:
 async def model_info(request: HttpRequest, repo: str, revision: str = "main") -> HttpResponse:
     release, files = await _open_with_files(request, repo, revision)
     made_at = release.created_at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    info = {"id": repo, "modelId": repo, "author": repo.partition("/")[0], "sha": commit_of(release), "private": release.listing.is_private}
-    info |= {"createdAt": made_at, "lastModified": made_at, "disabled": False, "gated": False, "downloads": 0, "likes": 0}
+    info = {
+        "id": repo,
+        "modelId": repo,
+        "author": repo.partition("/")[0],
+        "sha": commit_of(release),
+        "private": release.listing.is_private,
+    }
+    info |= {
+        "createdAt": made_at,
+        "lastModified": made_at,
+        "disabled": False,
+        "gated": False,
+        "downloads": 0,
+        "likes": 0,
+    }
     info |= {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": release.listing.tags}
     siblings = [{"rfilename": f.path, "size": f.size, "blobId": f.sha256, "lfs": _lfs(f)} for f in files]
     return JsonResponse(info | {"siblings": siblings})
@@ -82,7 +102,10 @@ async def resolve(request: HttpRequest, repo: str, revision: str, path: str) -> 
         begin, end = _asked_range(request, file, etag) or (0, file.size)
     except RangeNotSatisfiable:
         return HttpResponse(status=416, headers=headers | {"Content-Range": f"bytes */{file.size}"})
-    headers |= {"Content-Length": str(end - begin), "Content-Disposition": content_disposition_header(True, file.path) or ""}
+    headers |= {
+        "Content-Length": str(end - begin),
+        "Content-Disposition": content_disposition_header(True, file.path) or "",
+    }
     is_part = end - begin < file.size
     if is_part:
         headers["Content-Range"] = f"bytes {begin}-{end - 1}/{file.size}"

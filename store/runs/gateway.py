@@ -23,7 +23,7 @@ from store.fleet.fleet import Fleet
 from store.runs import actions
 from store.runs.allowances import Allowances
 from store.runs.attempts import Attempts
-from store.runs.books import OpenAnswer, OpenedRun, OpenRun, ReplayFound, SettledRun, SettleRun
+from store.runs.books import OpenedRun, OpenRun, ReplayFound, SettledRun, SettleRun
 from store.runs.calls import Call, RunFailed
 from store.runs.database_thread import query
 from store.runs.group_commit import GroupCommit
@@ -56,7 +56,7 @@ class Gateway:
         self.allowances = Allowances(self.redis)
         self._reader = Reader(self.redis, wire.reply_stream(self.id.hex), self._on_chunk)
         self._attempts = Attempts(self.redis, self.fleet, reply_to=wire.reply_stream(self.id.hex))
-        self._opens: GroupCommit[OpenRun, OpenAnswer] = GroupCommit(actions.open_runs, name="opens")
+        self._opens: GroupCommit[OpenRun, OpenedRun | ReplayFound] = GroupCommit(actions.open_runs, name="opens")
         self._settles: GroupCommit[SettleRun, SettledRun] = GroupCommit(actions.settle_runs, name="settles")
         self._runs: dict[str, RunStream] = {}  # open or not yet settled, in the order of their opening
         self._tasks: set[asyncio.Task[None]] = set()
@@ -141,7 +141,7 @@ class Gateway:
         self._runs[stream.run_id] = stream
         return stream
 
-    def _undo(self, call: Call, run_id: uuid.UUID, opening: asyncio.Future[OpenAnswer]) -> None:
+    def _undo(self, call: Call, run_id: uuid.UUID, opening: asyncio.Future[OpenedRun | ReplayFound]) -> None:
         """Nothing was sent: the client went away while its run was being opened, or Postgres did, and may have opened it."""
         error = None if opening.cancelled() else opening.exception()
         if isinstance(error, Unavailable) or (error is None and isinstance(opening.result(), OpenedRun)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import cast
 from uuid import UUID
 
 import redis
@@ -97,7 +98,7 @@ def _settle(client: redis.Redis, gateway_id: UUID, run_ids: list[UUID]) -> int:
 def _chunks(client: redis.Redis, stream: str) -> Iterator[wire.Chunk]:
     """Everything that is left of a stream, in order."""
     after = "-"
-    while entries := client.xrange(stream, min=after, count=PAGE):
+    while entries := cast("list[tuple[bytes, dict[bytes, bytes]]]", client.xrange(stream, min=after, count=PAGE)):
         for entry_id, fields in entries:
             after = f"({entry_id.decode()}"
             try:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -49,7 +50,7 @@ class Reader:
         """One read, and what follows from it. Raises RedisError and OSError."""
         asked_at = time.monotonic()
         async with asyncio.timeout(PATIENCE_S):
-            reply = await self._redis.xread({self._stream: self.position}, block=BLOCK_MS)
+            reply: Any = await self._redis.xread({self._stream: self.position}, block=BLOCK_MS)
         entries = reply[0][1] if reply else []
         for entry_id, fields in entries:
             self.position = entry_id
@@ -70,7 +71,7 @@ class Reader:
     async def _notice_loss(self) -> None:
         """Starts again where the stream was lost and its clock begins lower than our position."""
         async with asyncio.timeout(PATIENCE_S):
-            newest = await self._redis.xrevrange(self._stream, count=1)
+            newest: Any = await self._redis.xrevrange(self._stream, count=1)
         if newest and _parse(newest[0][0]) < _parse(self.position):
             self.position = BEGINNING
 

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from tests.stack import shop, stack
+from tests.stack import migrated, shop, stack
 
-__all__ = ["full", "pytest_addoption", "shop", "stack"]
+__all__ = ["full", "migrated", "pytest_addoption", "shop", "stack"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

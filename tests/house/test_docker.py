@@ -19,7 +19,9 @@ STORE_SERVICES = ("web", "cpu", "beat", "migrate")
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
 def test_what_a_dockerfile_copies_and_runs_is_there(path: Path) -> None:
     text = path.read_text()
-    sources = [source for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE) for source in line.split()[:-1]]
+    sources = [
+        source for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE) for source in line.split()[:-1]
+    ]
     scripts = re.findall(r"(requirements/\w+\.py)", text)
     modules = [module.replace(".", "/") + ".py" for module in re.findall(r'"-m", "([\w.]+)"', text)]
     assert sources

@@ -55,13 +55,20 @@ def test_a_package_has_one_version_in_all_lock_files() -> None:
 
 
 def test_what_the_store_imports_is_in_its_lock() -> None:
-    paths = [*files(".py", under="store"), *(ROOT / "workers" / module for module in CPU_MODULES if (ROOT / "workers" / module).exists())]
+    paths = [
+        *files(".py", under="store"),
+        *(ROOT / "workers" / module for module in CPU_MODULES if (ROOT / "workers" / module).exists()),
+    ]
     assert imported(paths) <= set(pins(ROOT / "requirements" / "store.txt"))
 
 
 def test_what_a_gpu_worker_imports_is_in_its_lock() -> None:
     sample = ROOT / "inference" / "sample"  # pretraining is run by a person
-    paths = [path for path in shipped() if path.parts[len(ROOT.parts)] != "store" and path.name not in CPU_MODULES and sample not in path.parents]
+    paths = [
+        path
+        for path in shipped()
+        if path.parts[len(ROOT.parts)] != "store" and path.name not in CPU_MODULES and sample not in path.parents
+    ]
     assert imported(paths) - {"torch"} <= set(pins(ROOT / "requirements" / "worker.txt"))
 
 
@@ -71,4 +78,6 @@ def test_what_the_tests_import_is_in_the_lock_of_development() -> None:
 
 
 def test_torch_is_pinned_to_one_version_for_every_machine() -> None:
-    assert pins(ROOT / "requirements" / "torch.txt")["torch"] == pins(ROOT / "requirements" / "torch-cpu.txt")["torch"].removesuffix("+cpu")
+    assert pins(ROOT / "requirements" / "torch.txt")["torch"] == pins(ROOT / "requirements" / "torch-cpu.txt")[
+        "torch"
+    ].removesuffix("+cpu")

@@ -18,7 +18,11 @@ def read_by(path: Path) -> dict[str, ast.expr | None]:
     """Every name that ``env.<kind>(NAME, default)`` reads, with its default."""
     found: dict[str, ast.expr | None] = {}
     for node in ast.walk(ast.parse(path.read_text())):
-        is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Name)
+        is_call = (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        )
         if is_call and node.func.value.id == "env" and isinstance(node.args[0], ast.Constant):
             found.setdefault(node.args[0].value, node.args[1] if len(node.args) > 1 else None)
     return found

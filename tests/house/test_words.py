@@ -20,7 +20,11 @@ MAY_READ_THE_ENVIRONMENT = {"store/settings.py", "workers/settings.py", "store/b
 
 
 def texts() -> list[Path]:
-    return [path for path in files() if path.suffix in TEXT and path.stat().st_size < 2_000_000 and "corpus" not in path.parts]
+    return [
+        path
+        for path in files()
+        if path.suffix in TEXT and path.stat().st_size < 2_000_000 and "corpus" not in path.parts
+    ]
 
 
 def test_nothing_is_unfinished() -> None:
@@ -29,7 +33,9 @@ def test_nothing_is_unfinished() -> None:
 
 def test_no_file_names_a_package_registry() -> None:
     allowed = {"lock.sh", "pin_torch.py", "test_words.py"}  # these switch such options off
-    assert [name(path) for path in texts() if path.name not in allowed and REGISTRY.search(path.read_text(errors="replace"))] == []
+    assert [
+        name(path) for path in texts() if path.name not in allowed and REGISTRY.search(path.read_text(errors="replace"))
+    ] == []
 
 
 def test_modules_are_named_for_what_they_are() -> None:
@@ -43,7 +49,10 @@ def test_only_the_settings_read_the_environment() -> None:
 
 def reads_environment(path: Path) -> bool:
     return any(
-        isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os" and node.attr in ("environ", "getenv")
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "os"
+        and node.attr in ("environ", "getenv")
         for node in ast.walk(ast.parse(path.read_text()))
     )
 
@@ -58,11 +67,13 @@ def test_a_template_has_no_inline_script_and_no_inline_style(path: Path) -> None
 
 
 def test_every_public_function_of_the_shipped_code_is_annotated() -> None:
-    bare = []
-    for path in shipped():
-        if "migrations" in path.parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.returns is None and not node.name.startswith("__"):
-                bare.append(f"{name(path)}:{node.name}")
+    bare = [
+        f"{name(path)}:{node.name}"
+        for path in shipped()
+        if "migrations" not in path.parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.returns is None
+        and not node.name.startswith("__")
+    ]
     assert bare == []

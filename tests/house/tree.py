@@ -6,8 +6,36 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-GENERATED = {".git", ".venv", ".data", "node_modules", "dist", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
-TEXT = {".py", ".md", ".html", ".ts", ".js", ".css", ".json", ".toml", ".txt", ".in", ".sh", ".yaml", ".yml", ".svg", ".cfg", ""}
+GENERATED = {
+    ".git",
+    ".venv",
+    ".data",
+    "node_modules",
+    "dist",
+    "__pycache__",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".pytest_cache",
+    ".hypothesis",
+}
+TEXT = {
+    ".py",
+    ".md",
+    ".html",
+    ".ts",
+    ".js",
+    ".css",
+    ".json",
+    ".toml",
+    ".txt",
+    ".in",
+    ".sh",
+    ".yaml",
+    ".yml",
+    ".svg",
+    ".cfg",
+    "",
+}
 
 
 def files(*suffixes: str, under: str = ".") -> Iterator[Path]:

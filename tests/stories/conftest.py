@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.stack import shop, stack
+from tests.stack import migrated, shop, stack
 
-__all__ = ["shop", "stack"]
+__all__ = ["migrated", "shop", "stack"]

@@ -93,7 +93,7 @@ class Caller:
         self._last = "0"
 
     def spec(
-        self, release: wire.ReleaseRef, prompt_ids: list[int], *, deadline_s: float = 60, **sampling: object
+        self, release: wire.ReleaseRef, prompt_ids: list[int], *, deadline_s: float = 600, **sampling: object
     ) -> wire.CompletionSpec:
         return wire.CompletionSpec(
             run_id=uuid.uuid4().hex,
@@ -154,7 +154,7 @@ class Caller:
         return "".join(c.text for c in self.heard(run_id))
 
     def wait_for(
-        self, condition: Callable[[wire.Chunk], bool], spec: wire.CompletionSpec, *, timeout_s: float = 60
+        self, condition: Callable[[wire.Chunk], bool], spec: wire.CompletionSpec, *, timeout_s: float = 110
     ) -> wire.Chunk:
         """Reads until a chunk of this attempt meets the condition."""
 
@@ -165,5 +165,5 @@ class Caller:
 
         return await_that(found, "such a chunk", timeout_s=timeout_s)
 
-    def wait_for_end(self, spec: wire.CompletionSpec, *, timeout_s: float = 60) -> wire.Chunk:
+    def wait_for_end(self, spec: wire.CompletionSpec, *, timeout_s: float = 110) -> wire.Chunk:
         return self.wait_for(lambda chunk: chunk.finish_reason is not None, spec, timeout_s=timeout_s)

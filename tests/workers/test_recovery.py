@@ -16,7 +16,7 @@ from tests.workers.conftest import PROMPT, run_alone
 from tests.workers.processes import Caller, GpuWorker
 
 OWN = 2  # the Redis database of this module
-LONG = 1000  # tokens: seconds of work
+LONG = 600  # tokens: seconds of work
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_a_deadline_ends_a_run_with_abort(worker: GpuWorker, caller: Caller, rel
     spec = caller.send(caller.spec(release, PROMPT, max_tokens=2000, deadline_s=0.5))
     end = caller.wait_for_end(spec)
     assert end.finish_reason == "abort"
-    assert time.time() < spec.deadline + 1
+    assert time.time() < spec.deadline + 2
 
 
 def test_a_request_that_the_model_cannot_take_ends_with_an_error(

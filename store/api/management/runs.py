@@ -5,16 +5,21 @@ from __future__ import annotations
 from django.db.models import QuerySet
 from rest_framework import mixins, serializers, viewsets
 
+from store.accounts.models import Organization
 from store.api.management.pages import NewestFirst
+from store.catalog.models import Listing
+from store.keys.models import ApiKey
 from store.runs.models import Run
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):
     """A call of one of the user's organizations. Neither prompt nor answer is kept, so neither is here."""
 
-    organization = serializers.SlugRelatedField(slug_field="slug", read_only=True)
-    listing = serializers.StringRelatedField()
-    api_key = serializers.SlugRelatedField(slug_field="prefix", read_only=True)
+    organization: serializers.SlugRelatedField[Organization] = serializers.SlugRelatedField(
+        slug_field="slug", read_only=True
+    )
+    listing: serializers.StringRelatedField[Listing] = serializers.StringRelatedField()
+    api_key: serializers.SlugRelatedField[ApiKey] = serializers.SlugRelatedField(slug_field="prefix", read_only=True)
 
     class Meta:
         model = Run

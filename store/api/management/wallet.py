@@ -14,7 +14,9 @@ from store.ledger.models import Wallet, WalletKind
 class WalletSerializer(serializers.ModelSerializer[Wallet]):
     """Nano-dollars; ``available_nano`` is what a new call may use."""
 
-    organization = serializers.SlugRelatedField(slug_field="slug", read_only=True)
+    organization: serializers.SlugRelatedField[Organization] = serializers.SlugRelatedField(
+        slug_field="slug", read_only=True
+    )
     available_nano = serializers.IntegerField(read_only=True)
 
     class Meta:

@@ -79,13 +79,7 @@ async def open_call(
     replay: ReplayKey | None = None,
 ) -> tuple[RunStream, RateState]:
     """Takes the call from the key's limits and the payer's money. Raises the StoreError of the one that is short."""
-    context_left = offer.encoder.context_length - len(prompt_ids)
-    if context_left < 1:
-        raise ContextExceeded(
-            f"This model reads {offer.encoder.context_length} tokens at most, and needs room for one more. "
-            f"Your prompt has {len(prompt_ids)}.",
-            param="messages" if isinstance(request, ChatRequest) else "prompt",
-        )
+    context_left = _context_left(request, prompt_ids, offer)
     asked = _asked_tokens(request, offer)
     rates, room = await _take_limits(
         gateway, caller.grant, len(prompt_ids), min(asked or context_left, context_left), asked
@@ -107,14 +101,29 @@ async def open_call(
         tokens_taken=rates.taken_tokens,
         replay=replay,
     )
-    served_now = False
+    return await _open(gateway, call), rates
+
+
+async def _open(gateway: Gateway, call: Call) -> RunStream:
+    """Gives the key's tokens back where nothing is made for them."""
+    stream = None
     try:
         stream = await gateway.open(call)
-        served_now = not stream.is_replay
-        return stream, rates
+        return stream
     finally:
-        if not served_now:
-            gateway.allowances.give_back(caller.grant, rates.taken_tokens)
+        if stream is None or stream.is_replay:
+            gateway.allowances.give_back(call.grant, call.tokens_taken)
+
+
+def _context_left(request: ChatRequest | CompletionRequest, prompt_ids: list[int], offer: Offer) -> int:
+    """Tokens that fit after the prompt. Raises ContextExceeded."""
+    most = offer.encoder.context_length
+    if len(prompt_ids) >= most:
+        raise ContextExceeded(
+            f"This model reads {most} tokens at most, and needs room for one more. Your prompt has {len(prompt_ids)}.",
+            param="messages" if isinstance(request, ChatRequest) else "prompt",
+        )
+    return most - len(prompt_ids)
 
 
 def replay_key(request: HttpRequest, body: ChatRequest | CompletionRequest) -> ReplayKey | None:

@@ -6,7 +6,7 @@ import functools
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import msgspec
@@ -20,7 +20,7 @@ from store.errors import StoreError
 from store.keys.authenticate import authenticate
 from store.keys.grants import InvalidKey, KeyGrant, RateState
 
-View = Callable[..., Awaitable[HttpResponseBase]]
+View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
 log = logging.getLogger(__name__)
 

@@ -155,7 +155,9 @@ NO_OP: dict[str, tuple[Any, ...]] = {
 
 R = TypeVar("R", ChatRequest, CompletionRequest)
 
-_decoders = {kind: msgspec.json.Decoder(kind) for kind in (ChatRequest, CompletionRequest)}
+_decoders: dict[type[Struct], msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (ChatRequest, CompletionRequest)
+}
 _refusable = {
     kind: tuple((name, NO_OP[name]) for name in kind.__struct_fields__ if name in NO_OP)
     for kind in (ChatRequest, CompletionRequest)

@@ -38,10 +38,14 @@ def write_folder(folder: Path, *, seed: int = 0, card: str = CARD) -> Path:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=VOCAB, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCAB, special_tokens=["<|end|>"], initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator(["to be or not to be"], trainer)
     tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|end|>", "tokenizer_class": "PreTrainedTokenizerFast"}))
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"eos_token": "<|end|>", "tokenizer_class": "PreTrainedTokenizerFast"})
+    )
     return folder
 
 
@@ -53,4 +57,6 @@ def _weights(seed: int) -> bytes:
         at += size
     text = json.dumps(header).encode()
     noise = random.Random(seed)
-    return struct.pack("<Q", len(text)) + text + b"".join(struct.pack("<f", noise.gauss(0, 0.2)) for _ in range(at // 4))
+    return (
+        struct.pack("<Q", len(text)) + text + b"".join(struct.pack("<f", noise.gauss(0, 0.2)) for _ in range(at // 4))
+    )

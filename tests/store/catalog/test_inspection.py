@@ -36,7 +36,10 @@ def test_a_tokenizer_that_the_library_cannot_read_is_a_problem(folder: Path) -> 
     assert codes(folder) == {"bad_tokenizer"}
 
 
-@pytest.mark.parametrize("front", ["a: [", "- a\n- b", "a: &x [1]\nb: !!python/object/apply:os.system ['true']", "[" * 20_000, "x: " + "y" * 40_000])
+@pytest.mark.parametrize(
+    "front",
+    ["a: [", "- a\n- b", "a: &x [1]\nb: !!python/object/apply:os.system ['true']", "[" * 20_000, "x: " + "y" * 40_000],
+)
 def test_front_matter_that_cannot_be_read_is_a_problem(folder: Path, front: str) -> None:
     (folder / "README.md").write_text(f"---\n{front}\n---\n# Tiny\n")
     assert codes(folder) == {"bad_card"}

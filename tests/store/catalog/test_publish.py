@@ -19,7 +19,9 @@ from tests.store.catalog.conftest import PRICE
 from tests.store.catalog.folders import write_folder
 
 
-def publish(organization: Organization, folder: Path, *, user: User | None = None, slug: str = "tiny", price: PriceSpec = PRICE) -> Release:
+def publish(
+    organization: Organization, folder: Path, *, user: User | None = None, slug: str = "tiny", price: PriceSpec = PRICE
+) -> Release:
     return publish_folder(organization=organization, user=user, folder=folder, slug=slug, price=price)
 
 
@@ -27,10 +29,20 @@ def test_a_folder_becomes_the_current_release_of_a_published_listing(acme: Organ
     release = publish(acme, folder)
     listing = Listing.objects.get()
     assert (listing.name, listing.status, listing.current_release) == ("acme/tiny", ListingStatus.PUBLISHED, release)
-    assert (listing.title, listing.summary, listing.licence, listing.tags) == ("Tiny", "Noise, on purpose.", "apache-2.0", ["test", "tiny"])
+    assert (listing.title, listing.summary, listing.licence, listing.tags) == (
+        "Tiny",
+        "Noise, on purpose.",
+        "apache-2.0",
+        ["test", "tiny"],
+    )
     assert listing.published_at is not None
     assert release.listing.status == ListingStatus.PUBLISHED
-    assert (release.number, release.architecture, release.context_length, release.vocab_size) == (1, "GPT2LMHeadModel", 64, 300)
+    assert (release.number, release.architecture, release.context_length, release.vocab_size) == (
+        1,
+        "GPT2LMHeadModel",
+        64,
+        300,
+    )
     assert release.card.startswith("# Tiny")
     assert release.size == sum(path.stat().st_size for path in folder.iterdir())
 
@@ -53,7 +65,9 @@ def test_publishing_the_same_folder_again_changes_nothing(acme: Organization, fo
     assert Listing.objects.get().published_at == published_at
 
 
-def test_other_weights_make_a_second_release_that_shares_the_other_files(acme: Organization, folder: Path, tmp_path: Path) -> None:
+def test_other_weights_make_a_second_release_that_shares_the_other_files(
+    acme: Organization, folder: Path, tmp_path: Path
+) -> None:
     first = publish(acme, folder)
     second = publish(acme, write_folder(tmp_path / "other", seed=1))
     assert (second.number, second.digest != first.digest) == (2, True)
@@ -61,7 +75,9 @@ def test_other_weights_make_a_second_release_that_shares_the_other_files(acme: O
     assert Blob.objects.count() == len(list(folder.iterdir())) + 1
 
 
-def test_publishing_an_older_folder_makes_its_release_current_again(acme: Organization, folder: Path, tmp_path: Path) -> None:
+def test_publishing_an_older_folder_makes_its_release_current_again(
+    acme: Organization, folder: Path, tmp_path: Path
+) -> None:
     first = publish(acme, folder)
     publish(acme, write_folder(tmp_path / "other", seed=1))
     assert publish(acme, folder) == first
@@ -73,7 +89,9 @@ def test_a_new_price_is_a_new_row_and_the_same_price_is_none(acme: Organization,
     listing = publish(acme, folder).listing
     set_price(listing=listing, user=None, price=PRICE)
     assert Price.objects.count() == 1
-    dearer = set_price(listing=listing, user=None, price=PriceSpec(input_nano=2, output_nano=3, cached_input_nano=1, request_nano=4))
+    dearer = set_price(
+        listing=listing, user=None, price=PriceSpec(input_nano=2, output_nano=3, cached_input_nano=1, request_nano=4)
+    )
     assert listing.prices.current().first() == dearer
     assert (dearer.input_nano, dearer.cached_input_nano, dearer.output_nano, dearer.request_nano) == (2, 1, 3, 4)
 
@@ -87,7 +105,9 @@ def test_a_new_price_is_a_new_row_and_the_same_price_is_none(acme: Organization,
         (PriceSpec(input_nano=0, output_nano=0, request_nano=-5), "request"),
     ],
 )
-def test_a_senseless_price_is_refused_before_anything_is_stored(acme: Organization, folder: Path, price: PriceSpec, param: str) -> None:
+def test_a_senseless_price_is_refused_before_anything_is_stored(
+    acme: Organization, folder: Path, price: PriceSpec, param: str
+) -> None:
     with pytest.raises(InvalidRequest) as refused:
         publish(acme, folder, price=price)
     assert refused.value.param == param
@@ -114,7 +134,12 @@ def test_a_card_without_a_licence_is_refused_unless_it_is_given(acme: Organizati
     with pytest.raises(InvalidRequest) as refused:
         publish(acme, folder)
     assert refused.value.param == "licence"
-    assert publish_folder(organization=acme, user=None, folder=folder, slug="tiny", price=PRICE, licence="mit").listing.licence == "mit"
+    assert (
+        publish_folder(
+            organization=acme, user=None, folder=folder, slug="tiny", price=PRICE, licence="mit"
+        ).listing.licence
+        == "mit"
+    )
 
 
 def test_only_a_provider_publishes(db: None, folder: Path) -> None:
@@ -122,8 +147,13 @@ def test_only_a_provider_publishes(db: None, folder: Path) -> None:
         publish(Organization.objects.create(slug="plain", name="Plain"), folder)
 
 
-@pytest.mark.parametrize(("role", "may"), [(Role.OWNER, True), (Role.DEVELOPER, True), (Role.VIEWER, False), (Role.BILLING, False), (None, False)])
-def test_only_members_whose_role_allows_it_publish(acme: Organization, folder: Path, role: Role | None, may: bool) -> None:
+@pytest.mark.parametrize(
+    ("role", "may"),
+    [(Role.OWNER, True), (Role.DEVELOPER, True), (Role.VIEWER, False), (Role.BILLING, False), (None, False)],
+)
+def test_only_members_whose_role_allows_it_publish(
+    acme: Organization, folder: Path, role: Role | None, may: bool
+) -> None:
     user = User.objects.create_user("someone@example.com")
     if role:
         Membership.objects.create(organization=acme, user=user, role=role)
@@ -162,7 +192,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_published(acme: Organizatio
 
 def test_progress_counts_every_byte(acme: Organization, folder: Path) -> None:
     seen: list[PublishProgress] = []
-    release = publish_folder(organization=acme, user=None, folder=folder, slug="tiny", price=PRICE, on_progress=seen.append)
+    release = publish_folder(
+        organization=acme, user=None, folder=folder, slug="tiny", price=PRICE, on_progress=seen.append
+    )
     assert (seen[0].step, seen[-1].done, seen[-1].total) == ("checking", release.size, release.size)
 
 
@@ -176,7 +208,9 @@ def test_a_broken_leftover_in_the_storage_is_written_anew(acme: Organization, fo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_eight_that_publish_at_once_make_one_listing_with_one_release_for_each_folder(tmp_path: Path, acme: Organization) -> None:
+def test_eight_that_publish_at_once_make_one_listing_with_one_release_for_each_folder(
+    tmp_path: Path, acme: Organization
+) -> None:
     folders = [write_folder(tmp_path / str(seed), seed=seed % 2) for seed in range(8)]
     failures: list[BaseException] = []
 

@@ -15,7 +15,9 @@ from store.catalog.models import Listing
 
 def run(folder: Path, *more: str) -> str:
     out = io.StringIO()
-    call_command("publish", str(folder), "--provider", "acme", "--price-input", "0.5", "--price-output", "1.5", *more, stdout=out)
+    call_command(
+        "publish", str(folder), "--provider", "acme", "--price-input", "0.5", "--price-output", "1.5", *more, stdout=out
+    )
     return out.getvalue()
 
 
@@ -33,7 +35,13 @@ def test_the_second_time_it_says_that_nothing_changed(acme: Organization, folder
 def test_what_is_said_on_the_command_line_wins_over_the_card(acme: Organization, folder: Path) -> None:
     run(folder, "--name", "other", "--title", "Other", "--licence", "mit", "--tag", "a", "--tag", "b", "--private")
     listing = Listing.objects.get()
-    assert (listing.name, listing.title, listing.licence, listing.tags, listing.is_private) == ("acme/other", "Other", "mit", ["a", "b"], True)
+    assert (listing.name, listing.title, listing.licence, listing.tags, listing.is_private) == (
+        "acme/other",
+        "Other",
+        "mit",
+        ["a", "b"],
+        True,
+    )
 
 
 def test_a_refused_folder_is_explained(acme: Organization, folder: Path) -> None:
@@ -49,7 +57,10 @@ def test_an_unknown_provider_and_a_missing_folder_are_errors(acme: Organization,
         run(folder / "nowhere")
 
 
-@pytest.mark.parametrize(("text", "nano"), [("0", 0), ("0.25", 250_000_000), ("3", 3_000_000_000), ("0.000000001", 1), ("1.10", 1_100_000_000)])
+@pytest.mark.parametrize(
+    ("text", "nano"),
+    [("0", 0), ("0.25", 250_000_000), ("3", 3_000_000_000), ("0.000000001", 1), ("1.10", 1_100_000_000)],
+)
 def test_prices_are_read_exactly(text: str, nano: int) -> None:
     assert usd(text) == nano
 

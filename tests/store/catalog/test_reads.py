@@ -19,7 +19,12 @@ def test_a_published_listing_can_be_called_by_its_full_name(acme: Organization, 
     found = callable_listing("acme/tiny")
     assert found is not None
     assert (found.listing_id, found.name, found.organization_id) == (release.listing_id, "acme/tiny", acme.pk)
-    assert (found.release_id, found.digest, found.context_length, found.size) == (release.pk, release.digest, 64, release.size)
+    assert (found.release_id, found.digest, found.context_length, found.size) == (
+        release.pk,
+        release.digest,
+        64,
+        release.size,
+    )
 
 
 @pytest.mark.parametrize("name", ["acme/other", "other/tiny", "tiny", "", "acme/tiny/x", "ACME/tiny"])
@@ -30,9 +35,16 @@ def test_another_name_finds_nothing(acme: Organization, folder: Path, name: str)
 
 @pytest.mark.parametrize(
     ("status", "is_callable"),
-    [(ListingStatus.DRAFT, False), (ListingStatus.DEPRECATED, True), (ListingStatus.WITHDRAWN, False), (ListingStatus.SUSPENDED, False)],
+    [
+        (ListingStatus.DRAFT, False),
+        (ListingStatus.DEPRECATED, True),
+        (ListingStatus.WITHDRAWN, False),
+        (ListingStatus.SUSPENDED, False),
+    ],
 )
-def test_what_can_be_called_depends_on_the_status(acme: Organization, folder: Path, status: str, is_callable: bool) -> None:
+def test_what_can_be_called_depends_on_the_status(
+    acme: Organization, folder: Path, status: str, is_callable: bool
+) -> None:
     publish(acme, folder)
     Listing.objects.update(status=status)
     assert (callable_listing("acme/tiny") is not None) == is_callable

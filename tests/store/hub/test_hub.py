@@ -31,13 +31,19 @@ def bearer(release: Release) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("revision", ["digest", "main", "commit", "hex"])
-def test_snapshot_download_fetches_every_file_whole(release: Release, endpoint: str, folder: Path, tmp_path: Path, revision: str) -> None:
+def test_snapshot_download_fetches_every_file_whole(
+    release: Release, endpoint: str, folder: Path, tmp_path: Path, revision: str
+) -> None:
     hexadecimal = release.digest.removeprefix("sha256:")
     named = {"digest": release.digest, "main": "main", "commit": hexadecimal[:40], "hex": hexadecimal}[revision]
     got = Path(
-        snapshot_download("acme/tiny", revision=named, endpoint=endpoint, token=release_token(release), cache_dir=tmp_path / "cache")
+        snapshot_download(
+            "acme/tiny", revision=named, endpoint=endpoint, token=release_token(release), cache_dir=tmp_path / "cache"
+        )
     )
-    assert {path.name: path.read_bytes() for path in got.iterdir()} == {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert {path.name: path.read_bytes() for path in got.iterdir()} == {
+        path.name: path.read_bytes() for path in folder.iterdir()
+    }
 
 
 def test_the_client_can_check_what_it_got(release: Release, endpoint: str, tmp_path: Path) -> None:
@@ -51,12 +57,16 @@ def test_the_client_can_check_what_it_got(release: Release, endpoint: str, tmp_p
 def test_model_info_names_the_commit_and_the_files(release: Release, endpoint: str, folder: Path) -> None:
     info = HfApi(endpoint=endpoint, token=release_token(release)).model_info("acme/tiny")
     assert info.sha == release.digest.removeprefix("sha256:")[:40]
-    assert {sibling.rfilename: sibling.size for sibling in info.siblings or []} == {p.name: p.stat().st_size for p in folder.iterdir()}
+    assert {sibling.rfilename: sibling.size for sibling in info.siblings or []} == {
+        p.name: p.stat().st_size for p in folder.iterdir()
+    }
 
 
 def test_a_file_that_is_not_there_is_an_entry_not_found(release: Release, endpoint: str, tmp_path: Path) -> None:
     with pytest.raises(RemoteEntryNotFoundError):
-        hf_hub_download("acme/tiny", "nothing.json", endpoint=endpoint, token=release_token(release), cache_dir=tmp_path)
+        hf_hub_download(
+            "acme/tiny", "nothing.json", endpoint=endpoint, token=release_token(release), cache_dir=tmp_path
+        )
 
 
 def test_the_etag_is_the_sha256_and_a_head_says_the_length(release: Release, endpoint: str, folder: Path) -> None:
@@ -68,8 +78,12 @@ def test_the_etag_is_the_sha256_and_a_head_says_the_length(release: Release, end
     assert head.headers["x-repo-commit"] == release.digest.removeprefix("sha256:")[:40]
 
 
-@pytest.mark.parametrize(("asked", "part"), [("bytes=0-9", slice(0, 10)), ("bytes=10-", slice(10, None)), ("bytes=-7", slice(-7, None))])
-def test_a_range_is_answered_with_that_part(release: Release, endpoint: str, folder: Path, asked: str, part: slice) -> None:
+@pytest.mark.parametrize(
+    ("asked", "part"), [("bytes=0-9", slice(0, 10)), ("bytes=10-", slice(10, None)), ("bytes=-7", slice(-7, None))]
+)
+def test_a_range_is_answered_with_that_part(
+    release: Release, endpoint: str, folder: Path, asked: str, part: slice
+) -> None:
     content = (folder / "model.safetensors").read_bytes()
     answer = httpx.get(weights_url(endpoint, release), headers=bearer(release) | {"Range": asked})
     assert answer.status_code == 206
@@ -79,14 +93,18 @@ def test_a_range_is_answered_with_that_part(release: Release, endpoint: str, fol
 
 
 @pytest.mark.parametrize("asked", ["bytes=99999999-", "bytes=-0"])
-def test_a_range_outside_of_the_file_is_416_with_the_size(release: Release, endpoint: str, folder: Path, asked: str) -> None:
+def test_a_range_outside_of_the_file_is_416_with_the_size(
+    release: Release, endpoint: str, folder: Path, asked: str
+) -> None:
     answer = httpx.get(weights_url(endpoint, release), headers=bearer(release) | {"Range": asked})
     assert answer.status_code == 416
     assert answer.headers["content-range"] == f"bytes */{(folder / 'model.safetensors').stat().st_size}"
 
 
 @pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=a-b", "lines=1-2", "bytes=0-1,5-6", "bytes=-"])
-def test_a_range_that_we_do_not_know_is_the_whole_file(release: Release, endpoint: str, folder: Path, asked: str) -> None:
+def test_a_range_that_we_do_not_know_is_the_whole_file(
+    release: Release, endpoint: str, folder: Path, asked: str
+) -> None:
     answer = httpx.get(weights_url(endpoint, release), headers=bearer(release) | {"Range": asked})
     assert answer.status_code == 200
     assert answer.content == (folder / "model.safetensors").read_bytes()
@@ -94,7 +112,10 @@ def test_a_range_that_we_do_not_know_is_the_whole_file(release: Release, endpoin
 
 def test_a_range_of_other_content_is_the_whole_file(release: Release, endpoint: str, folder: Path) -> None:
     headers = bearer(release) | {"Range": "bytes=5-", "If-Range": '"another"'}
-    assert httpx.get(weights_url(endpoint, release), headers=headers).content == (folder / "model.safetensors").read_bytes()
+    assert (
+        httpx.get(weights_url(endpoint, release), headers=headers).content
+        == (folder / "model.safetensors").read_bytes()
+    )
 
 
 def test_without_a_token_nothing_is_told(release: Release, endpoint: str, tmp_path: Path) -> None:
@@ -107,10 +128,18 @@ def test_without_a_token_nothing_is_told(release: Release, endpoint: str, tmp_pa
 
 def test_a_token_opens_its_own_release_only(release: Release, endpoint: str, tmp_path: Path) -> None:
     other = publish_folder(
-        organization=release.listing.organization, user=None, folder=write_folder(tmp_path / "x", seed=5), slug="other", price=PRICE
+        organization=release.listing.organization,
+        user=None,
+        folder=write_folder(tmp_path / "x", seed=5),
+        slug="other",
+        price=PRICE,
     )
     newer = publish_folder(
-        organization=release.listing.organization, user=None, folder=write_folder(tmp_path / "y", seed=6), slug="tiny", price=PRICE
+        organization=release.listing.organization,
+        user=None,
+        folder=write_folder(tmp_path / "y", seed=6),
+        slug="tiny",
+        price=PRICE,
     )
     for stranger in (other, newer):
         assert httpx.get(weights_url(endpoint, release), headers=bearer(stranger)).status_code == 404
@@ -131,7 +160,9 @@ def test_a_token_expires(release: Release, settings: Settings) -> None:
     assert read_release_token(token) is None
 
 
-def test_a_signed_in_member_of_the_owner_may_download_and_a_stranger_sees_nothing(release: Release, settings: Settings) -> None:
+def test_a_signed_in_member_of_the_owner_may_download_and_a_stranger_sees_nothing(
+    release: Release, settings: Settings
+) -> None:
     settings.ROOT_URLCONF = "store.hub.urls"
     member, stranger = User.objects.create_user("member@example.com"), User.objects.create_user("stranger@example.com")
     Membership.objects.create(organization=Organization.objects.get(slug="acme"), user=member)

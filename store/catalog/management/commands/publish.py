@@ -36,15 +36,23 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("folder", type=Path, help="safetensors weights, config.json, tokenizer.json, README.md")
         parser.add_argument("--provider", required=True, metavar="ORG", help="the organization that sells it")
-        parser.add_argument("--name", metavar="SLUG", help="the second half of the model's name (default: the folder's name)")
+        parser.add_argument(
+            "--name", metavar="SLUG", help="the second half of the model's name (default: the folder's name)"
+        )
         for kind in ("input", "output"):
-            parser.add_argument(f"--price-{kind}", required=True, type=usd, metavar="USD", help=f"for a million {kind} tokens")
-        parser.add_argument("--price-cached-input", type=usd, metavar="USD", help="for a million cached ones (default: as input)")
+            parser.add_argument(
+                f"--price-{kind}", required=True, type=usd, metavar="USD", help=f"for a million {kind} tokens"
+            )
+        parser.add_argument(
+            "--price-cached-input", type=usd, metavar="USD", help="for a million cached ones (default: as input)"
+        )
         parser.add_argument("--price-request", type=usd, default=0, metavar="USD", help="for each request (default: 0)")
         parser.add_argument("--title", default="", help="default: the first heading of README.md")
         parser.add_argument("--summary", default="", help="one sentence (default: `summary:` of README.md)")
         parser.add_argument("--licence", default="", metavar="SPDX", help="default: `license:` of README.md")
-        parser.add_argument("--tag", action="append", default=[], dest="tags", help="may be given again (default: `tags:` of README.md)")
+        parser.add_argument(
+            "--tag", action="append", default=[], dest="tags", help="may be given again (default: `tags:` of README.md)"
+        )
         parser.add_argument("--private", action="store_true", help="for the organization itself only")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,11 +63,17 @@ class Command(BaseCommand):
             raise CommandError(f"There is no organization {options['provider']!r}.")
         if not folder.is_dir():
             raise CommandError(f"{folder} is not a folder.")
-        before = Listing.objects.filter(organization=organization, slug=slug).values_list("current_release_id", flat=True).first()
+        before = (
+            Listing.objects.filter(organization=organization, slug=slug)
+            .values_list("current_release_id", flat=True)
+            .first()
+        )
         try:
             release = self._publish(organization, folder, slug, options)
         except ReleaseRejected as error:
-            raise CommandError("\n".join(["Not published:", *(f"- {problem.message}" for problem in error.problems)])) from None
+            raise CommandError(
+                "\n".join(["Not published:", *(f"- {problem.message}" for problem in error.problems)])
+            ) from None
         except (StoreError, FileChanged, OSError) as error:
             raise CommandError(f"Not published: {error}") from None
         self._report(release, is_same=before == release.pk)
@@ -76,7 +90,9 @@ class Command(BaseCommand):
             task = bar.add_task(STEPS["checking"], total=None)
 
             def show(progress: PublishProgress) -> None:
-                bar.update(task, description=STEPS[progress.step], completed=progress.done, total=progress.total or None)
+                bar.update(
+                    task, description=STEPS[progress.step], completed=progress.done, total=progress.total or None
+                )
 
             return publish_folder(
                 organization=organization,
@@ -95,4 +111,6 @@ class Command(BaseCommand):
     def _report(self, release: Release, *, is_same: bool) -> None:
         name = release.listing.name
         state = "is what it was: release" if is_same else "is published: release"
-        self.stdout.write(f"{name} {state} {release.number}, {release.parameters:,} parameters, {release.size:,} bytes, {release.digest}")
+        self.stdout.write(
+            f"{name} {state} {release.number}, {release.parameters:,} parameters, {release.size:,} bytes, {release.digest}"
+        )
