@@ -92,18 +92,7 @@ class Stage:
     def start_web(self, name: str = "web") -> str:
         """One web process; returns its URL once it answers."""
         port = free_port()
-        options = [
-            "--port",
-            str(port),
-            "--loop",
-            "uvloop",
-            "--http",
-            "httptools",
-            "--no-access-log",
-            "--log-level",
-            "warning",
-        ]
-        self.spawn(name, [sys.executable, "-m", "uvicorn", "store.asgi:application", *options], env=self.env())
+        self.spawn(name, [sys.executable, "-m", "store.web"], env={**self.env(), "WEB_PORT": str(port)})
         wait_for_port(port)
         return f"http://127.0.0.1:{port}"
 

@@ -11,7 +11,9 @@ compile() {
     --no-emit-options --no-header --strip-extras --allow-unsafe --no-annotate ${UPGRADE:+--upgrade} "$@"
 }
 
-"$python" requirements/pin_torch.py "$torch"
+if ! grep -q "^torch==$torch " requirements/torch.txt; then
+  "$python" requirements/pin_torch.py "$torch"
+fi
 compile --all-extras --output-file requirements/dev.txt pyproject.toml requirements/torch.in
 compile --constraint requirements/dev.txt --output-file requirements/store.txt pyproject.toml
 compile --output-file requirements/worker.txt requirements/worker.in

@@ -14,6 +14,7 @@ import threading
 import time
 from typing import Any, NamedTuple
 
+import msgspec
 from celery import Celery
 from django.conf import settings
 from django.db import transaction
@@ -110,18 +111,15 @@ def _publish(producer: Producer, batch: list[Attempt]) -> None:
         for spec, queue_name in batch:
             # Without argsrepr, Celery would put the prompt's tokens into a header that is logged.
             message = sender.amqp.as_task_v2(
-                f"{spec.run_id}.{spec.epoch}",
-                wire.SERVE_TASK,
-                args=(spec.as_json(),),
-                argsrepr="",
-                kwargsrepr="",
-                ignore_result=True,
+                f"{spec.run_id}.{spec.epoch}", wire.SERVE_TASK, argsrepr="", kwargsrepr="", ignore_result=True
             )
+            _no_args, kwargs, embed = message.body
             producer.publish(
-                message.body,
+                msgspec.json.encode(((spec,), kwargs, embed)).decode(),  # many times faster than Celery's own JSON
+                content_type="application/json",
+                content_encoding="utf-8",
                 exchange="",
                 routing_key=queue_name,
-                serializer="json",
                 headers=message.headers,
                 declare=[sender.amqp.queues[queue_name]],
                 **message.properties,

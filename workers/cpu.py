@@ -10,14 +10,16 @@ from celery import Celery
 from celery.schedules import crontab
 from django.conf import settings
 
-from store.outbox import CPU_QUEUE
 from store.settings import configure
 from workers import broker
 
-REAP_EVERY_S = 5.0
-
 configure()
 django.setup(set_prefix=False)
+
+from store.outbox import CPU_QUEUE  # noqa: E402 - it needs the settings
+
+REAP_EVERY_S = 5.0
+
 app = Celery("cpu", broker=settings.BROKER_URL, amqp=broker.PatientAMQP, include=["workers.reap", "workers.money"])
 app.conf.update(
     broker.SETTINGS,

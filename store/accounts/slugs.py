@@ -28,7 +28,7 @@ def slug_candidates(*wishes: str) -> Iterator[str]:
 
     Names in a script without Latin letters give no slug of their own: the next wish is taken.
     """
-    base = next(filter(None, (slugify(wish.partition("@")[0])[:SLUG_LENGTH].strip("-_") for wish in wishes)), "user")
+    base = next(filter(None, (slugify(wish.partition("@")[0])[:SLUG_LENGTH].strip("-_") for wish in wishes)), "member")
     base = base if base not in RESERVED else f"{base}-org"
     room = base[: SLUG_LENGTH - 2 * TAIL_BYTES - 1].strip("-_")
     numbered = (f"{room}-{number}" for number in NUMBERED)

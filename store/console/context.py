@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from store.accounts.actions import ensure_personal_organization
-from store.accounts.models import Organization, Role
+from store.accounts.models import Organization, Role, User
 from store.ledger.models import Wallet, WalletKind
 
 ORGANIZATION_KEY = "organization"  # in the session: the id of the organization that was chosen last
@@ -18,15 +18,16 @@ THEMES = ("light", "dark")
 
 def current_organization(request: HttpRequest) -> Organization:
     """The organization that the signed-in user acts for: the one they chose while they are its member, else their own."""
-    mine = Organization.objects.visible_to(request.user).select_related("provider")
+    user = cast(User, request.user)
+    mine = Organization.objects.visible_to(user).select_related("provider")
     chosen = request.session.get(ORGANIZATION_KEY)
     found = mine.filter(pk=chosen).first() if chosen else None
-    return found or mine.filter(personal_of=request.user).first() or ensure_personal_organization(request.user)  # type: ignore[arg-type]
+    return found or mine.filter(personal_of=user).first() or ensure_personal_organization(user)
 
 
-def role_in(request: HttpRequest, organization: Organization) -> Role:
+def role_in(organization: Organization, user: User) -> Role:
     """What the user may do there. Raises Membership.DoesNotExist for strangers."""
-    return Role(organization.memberships.get(user=request.user).role)
+    return Role(organization.memberships.get(user=user).role)
 
 
 def credit_of(organization: Organization) -> Wallet:

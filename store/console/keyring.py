@@ -22,12 +22,13 @@ class BudgetNow:
 
 
 def keys_of(organization: Organization) -> ApiKeyQuerySet:
-    """With ``is_dead`` (nothing opens any more) and ``is_expired``."""
+    """With ``is_dead`` (it opens nothing any more) and ``is_expired``, the living first."""
     expired = Q(expires_at__isnull=False, expires_at__lte=Now())
-    return ApiKey.objects.filter(organization=organization).annotate(
+    keys = ApiKey.objects.filter(organization=organization).annotate(
         is_expired=Case(When(expired, then=Value(True)), default=Value(False)),
         is_dead=Case(When(expired | Q(revoked_at__isnull=False), then=Value(True)), default=Value(False)),
     )
+    return keys.order_by("is_dead", "-pk")
 
 
 def budgets_now(api_key: ApiKey) -> list[BudgetNow]:

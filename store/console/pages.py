@@ -11,11 +11,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers, patch_cache_control
 
-from store.accounts.models import Organization
+from store.accounts.models import Organization, User
 from store.console.context import current_organization
 from store.errors import StoreError
 
 View = Callable[..., HttpResponse]
+
+
+class MemberRequest(HttpRequest):
+    """A request of somebody who is signed in: what the views of the console get. Never made, only named."""
+
+    user: User
 
 
 def page(view: View) -> View:

@@ -81,7 +81,7 @@ def daily_chart(runs: RunQuerySet, *, today: date) -> dict[str, Any]:
     """Tokens and cost for each of the last CHART_DAYS days (UTC), as the chart island reads it."""
     days = [today - timedelta(days=back) for back in reversed(range(CHART_DAYS))]
     recent = runs.filter(id__gte=first_id(_midnight(days[0]))).order_by()
-    by_day = {
+    by_day: dict[date, Any] = {
         row["day"]: row
         for row in recent.annotate(day=TruncDate("opened_at", tzinfo=UTC))
         .values("day")

@@ -54,14 +54,18 @@ class Fleet:
         ahead = sum(replica.running + replica.waiting for replica in self.replicas)
         return min(MOST_RETRY_S, LEAST_RETRY_S + 5 * ahead / max(1, slots))
 
+    async def refresh(self, client: redis.asyncio.Redis) -> None:
+        """Asks Redis. While it is away, the last snapshot stays."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                self.update(await reported(client))
+        except (RedisError, OSError) as error:
+            log.warning("the fleet cannot be seen: %s", error or type(error).__name__)
+
     async def watch(self, client: redis.asyncio.Redis) -> None:
-        """Refreshes the snapshot until cancelled. While Redis is away, the last one stays."""
+        """Refreshes the snapshot until cancelled."""
         while True:
-            try:
-                async with asyncio.timeout(PATIENCE_S):
-                    self.update(await reported(client))
-            except (RedisError, OSError) as error:
-                log.warning("the fleet cannot be seen: %s", error)
+            await self.refresh(client)
             await asyncio.sleep(REFRESH_S)
 
 

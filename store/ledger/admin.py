@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from store.ledger.dollars import dollars
 from store.ledger.models import Hold, Transfer, Wallet
 from store.staff.read_only import ReadOnlyAdmin
 
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
-def in_dollars(field: str, description: str | Promise) -> Callable[[Any], str]:
+
+def in_dollars(field: str, description: StrPromise) -> Callable[[Any], str]:
     """A column that shows an amount of nano-dollars in full."""
 
     @admin.display(description=description, ordering=field)

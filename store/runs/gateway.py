@@ -87,6 +87,8 @@ class Gateway:
 
     async def open(self, call: Call) -> RunStream:
         """Holds the worst case and sends the run. Raises the StoreError for which it was refused: then nothing is held."""
+        if not self.fleet.has_workers():
+            await self.fleet.refresh(self.redis)  # one that has just come is not refused
         self._refuse_if_unable()
         run = self._open_run(call)
         opening = asyncio.ensure_future(self._opens.submit(run))

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
 
 from django.conf import settings
 
@@ -23,6 +24,7 @@ LISTING_TTL_S = 1.0
 MAX_NAMES = 10_000  # listings that are kept
 MAX_ENCODERS = 32  # tokenizers that are kept, tens of megabytes each
 MAX_NAME_CHARS = 200
+TOKEN_REUSED_S = 60  # far below RELEASE_TOKEN_S
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +72,21 @@ async def offer_of(listing: CallableListing) -> Offer:
         except (OSError, PromptError) as error:
             log.exception("the tokenizer of %s", listing.name)
             raise Unavailable("This model's tokenizer cannot be read.") from error
-    release = wire.ReleaseRef(
+    return Offer(
+        listing=listing, release=_release_ref(listing, int(time.monotonic() / TOKEN_REUSED_S)), encoder=encoder
+    )
+
+
+@lru_cache(maxsize=1024)
+def _release_ref(listing: CallableListing, _period: int) -> wire.ReleaseRef:
+    """Where workers get the release, with a token that is signed anew in each period."""
+    return wire.ReleaseRef(
         digest=listing.digest,
         repo_id=listing.name,
         endpoint=settings.INTERNAL_URL,
         token=release_token(listing.release_id),
         size=listing.size,
     )
-    return Offer(listing=listing, release=release, encoder=encoder)
 
 
 def _load(listing: CallableListing) -> PromptEncoder:

@@ -1,5 +1,8 @@
 """The admin site: who may open it. Sign-in is allauth's, so its rate limits and second factors hold here too."""
 
+# mypy: disallow-subclassing-any=False
+# (the packages subclassed here come without types)
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -10,13 +13,13 @@ from allauth.mfa.utils import is_mfa_enabled
 from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from unfold.sites import UnfoldAdminSite
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class StaffSite(UnfoldAdminSite):
@@ -26,7 +29,7 @@ class StaffSite(UnfoldAdminSite):
         return bool(super().has_permission(request)) and is_mfa_enabled(request.user)
 
     @method_decorator(secure_admin_login)
-    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
         """Comes here signed in and staff (others were sent to allauth, or refused): what can lack is the second factor."""
         if not is_mfa_enabled(request.user):
             messages.warning(
@@ -37,4 +40,4 @@ class StaffSite(UnfoldAdminSite):
 
     def admin_view(self, view: View, cacheable: bool = False) -> View:
         relaxed = csp_update(settings.ADMIN_CONTENT_SECURITY_POLICY)
-        return relaxed(super().admin_view(view, cacheable))  # type: ignore[no-any-return]
+        return relaxed(super().admin_view(view, cacheable))

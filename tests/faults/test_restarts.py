@@ -26,7 +26,7 @@ def test_rolling_restarts_cost_no_client_an_error(stack: Stack, shop: Shop, full
     for _ in range(FULL_ROUNDS if full else ROUNDS):
         for parts, start in ((webs, stack.start_web), (gpus, stack.start_gpu)):
             for part in list(parts):
-                assert part.terminate() == 0
+                assert part.terminate() in (0, -signal.SIGTERM)  # uvicorn says what it was told
                 parts.remove(part)
                 parts += start()
     before = len(load.whole)

@@ -142,8 +142,8 @@ def test_from_sign_up_to_a_priced_answer(page: Page, site: str, stack: Stack, mo
 
     page.goto("/usage")
     expect(page.locator(".balance")).to_contain_text(left)
-    expect(page.locator("tbody tr")).to_have_count(2)
-    page.locator("tbody tr a").first.click()
+    expect(page.locator(".table tbody tr")).to_have_count(2)
+    page.locator(".table tbody tr a").first.click()
     expect(page.get_by_text("Playground")).to_be_visible()
 
 
@@ -159,7 +159,7 @@ def test_a_long_answer_is_stopped_and_charged_for_what_was_made(page: Page, mode
     page.keyboard.press("Escape")
     expect(page.get_by_text("Stopped.")).to_be_visible()
     expect(page.get_by_role("button", name="Send")).to_be_visible()
-    cancelled = page.locator("tbody tr", has_text="Cancelled")
+    cancelled = page.locator(".table tbody tr", has_text="Cancelled")
 
     def listed() -> bool:
         page.goto("/usage")
@@ -204,7 +204,7 @@ def test_a_key_is_revoked_after_one_was_asked(page: Page, model: str) -> None:
     expect(dialog).to_be_hidden()
     page.get_by_role("button", name="Revoke").click()
     dialog.get_by_role("button", name="Revoke").click()
-    expect(page.locator("tbody tr", has_text="short-lived")).to_contain_text("Revoked")
+    expect(page.locator(".table tbody tr", has_text="short-lived")).to_contain_text("Revoked")
 
 
 def test_the_catalog_filters_while_one_types(page: Page, model: str) -> None:

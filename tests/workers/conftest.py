@@ -111,7 +111,9 @@ def caller(servers: Servers, database: int) -> Iterator[Caller]:
 def run_alone(folder: Path, spec: wire.CompletionSpec) -> list[Output]:
     """What the engine makes of a spec without any worker around it."""
     engine = Engine.load(folder, max_batch=4)
-    request = Request(id="x", prompt_ids=spec.prompt_ids, heard_ids=[], sampling=spec.sampling, deadline=time.time() + 600)
+    request = Request(
+        id="x", prompt_ids=spec.prompt_ids, heard_ids=[], sampling=spec.sampling, deadline=time.time() + 600
+    )
     engine.submit(request)
     outputs: list[Output] = []
     while engine.has_work:

@@ -23,7 +23,7 @@ LIVES_DAYS = ((7, _("In 7 days")), (30, _("In 30 days")), (90, _("In 90 days")),
 KEEP, NEVER = "keep", ""
 
 
-class ListingChoices(forms.ModelMultipleChoiceField):
+class ListingChoices(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
     """Listings by their full names."""
 
     widget = forms.CheckboxSelectMultiple

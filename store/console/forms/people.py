@@ -14,7 +14,7 @@ class ProfileForm(forms.Form):
     )
 
 
-class ProviderForm(forms.ModelForm):
+class ProviderForm(forms.ModelForm):  # type: ignore[type-arg]
     """Shape only: ``accounts.actions.become_provider`` writes."""
 
     website = forms.URLField(label=_("Website"), required=False, assume_scheme="https")

@@ -15,7 +15,7 @@ from store.runs.models import RunStatus
 EVERY = ("", _("All"))
 
 
-class NamedChoice(forms.ModelChoiceField):
+class NamedChoice(forms.ModelChoiceField):  # type: ignore[type-arg]
     """Choices by a name of ours."""
 
     def label_from_instance(self, obj: Any) -> str:

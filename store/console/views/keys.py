@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -12,7 +12,7 @@ from store.accounts.models import Organization
 from store.console.context import role_in
 from store.console.forms.keys import KeyForm, RotateForm
 from store.console.keyring import budgets_now, keys_of
-from store.console.pages import console_page
+from store.console.pages import MemberRequest, console_page
 from store.console.shelf import on_sale
 from store.console.snippets import snippets
 from store.errors import InvalidRequest
@@ -20,16 +20,16 @@ from store.keys.actions import KEY_KEEPERS, IssuedKey, issue_key, revoke_key, ro
 
 
 @console_page
-def keys(request: HttpRequest, organization: Organization) -> HttpResponse:
+def keys(request: MemberRequest, organization: Organization) -> HttpResponse:
     """The organization's keys, the living first."""
-    mine = keys_of(organization).prefetch_related("listings__organization", "budgets").order_by("is_dead", "-pk")
+    mine = keys_of(organization).prefetch_related("listings__organization", "budgets")
     return render(
-        request, "console/keys.html", {"keys": mine, "may_keep": role_in(request, organization) in KEY_KEEPERS}
+        request, "console/keys.html", {"keys": mine, "may_keep": role_in(organization, request.user) in KEY_KEEPERS}
     )
 
 
 @console_page
-def new_key(request: HttpRequest, organization: Organization) -> HttpResponse:
+def new_key(request: MemberRequest, organization: Organization) -> HttpResponse:
     """Makes a key, and shows its secret: the answer to the form, never again."""
     wanted = on_sale(request.user).filter(pk__in=[pk for pk in request.GET.getlist("model") if pk.isdecimal()])
     form = KeyForm(request.POST or None, organization=organization, user=request.user, initial={"listings": wanted})
@@ -43,7 +43,7 @@ def new_key(request: HttpRequest, organization: Organization) -> HttpResponse:
 
 
 @console_page
-def key(request: HttpRequest, organization: Organization, pk: int) -> HttpResponse:
+def key(request: MemberRequest, organization: Organization, pk: int) -> HttpResponse:
     """One key: its limits and what was used of them, and the form to change it."""
     found = get_object_or_404(keys_of(organization), pk=pk)
     form = KeyForm.of(found, user=request.user)
@@ -56,14 +56,14 @@ def key(request: HttpRequest, organization: Organization, pk: int) -> HttpRespon
                 return redirect("console:key", pk=pk)
             except InvalidRequest as error:
                 form.refuse(error)
-    may_keep = role_in(request, organization) in KEY_KEEPERS
+    may_keep = role_in(organization, request.user) in KEY_KEEPERS
     shown = {"key": found, "form": form, "rotate": RotateForm(), "may_keep": may_keep, "budgets": budgets_now(found)}
     return render(request, "console/key.html", shown, status=422 if form.errors else 200)
 
 
 @require_POST
 @console_page
-def rotate(request: HttpRequest, organization: Organization, pk: int) -> HttpResponse:
+def rotate(request: MemberRequest, organization: Organization, pk: int) -> HttpResponse:
     """A new secret for the key, shown once."""
     found = get_object_or_404(organization.api_keys, pk=pk)
     form = RotateForm(request.POST)
@@ -74,7 +74,7 @@ def rotate(request: HttpRequest, organization: Organization, pk: int) -> HttpRes
 
 @require_POST
 @console_page
-def revoke(request: HttpRequest, organization: Organization, pk: int) -> HttpResponse:
+def revoke(request: MemberRequest, organization: Organization, pk: int) -> HttpResponse:
     """The end of a key."""
     found = get_object_or_404(organization.api_keys, pk=pk)
     revoke_key(api_key=found, user=request.user)
@@ -82,7 +82,7 @@ def revoke(request: HttpRequest, organization: Organization, pk: int) -> HttpRes
     return redirect("console:keys")
 
 
-def _show_secret(request: HttpRequest, issued: IssuedKey) -> HttpResponse:
+def _show_secret(request: MemberRequest, issued: IssuedKey) -> HttpResponse:
     opened = issued.api_key.listings.select_related("organization").first()
     shown = {"key": issued.api_key, "secret": issued.secret, "snippets": snippets(opened.name) if opened else []}
     return render(request, "console/key_secret.html", shown)

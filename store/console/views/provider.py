@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 
@@ -11,7 +11,7 @@ from store.accounts.actions import ENROLLING_ROLES, become_provider
 from store.accounts.models import Organization, ProviderProfile
 from store.console.context import role_in
 from store.console.forms.people import ProviderForm
-from store.console.pages import console_page
+from store.console.pages import MemberRequest, console_page
 from store.console.selling import DAYS, earned_lately_nano, sold
 from store.console.statement import earnings_of
 
@@ -19,7 +19,7 @@ PUBLISH = "python manage.py publish FOLDER --provider {slug} --price-input 0.50 
 
 
 @console_page
-def provider(request: HttpRequest, organization: Organization) -> HttpResponse:
+def provider(request: MemberRequest, organization: Organization) -> HttpResponse:
     """The provider's dashboard; before enrolment, the invitation. The form does for both."""
     profile = ProviderProfile.objects.filter(organization=organization).first()
     form = ProviderForm(request.POST or None, instance=profile)
@@ -27,10 +27,10 @@ def provider(request: HttpRequest, organization: Organization) -> HttpResponse:
         become_provider(organization=organization, user=request.user, **form.cleaned_data)
         messages.success(request, _("Saved.") if profile else _("You are a provider now. Publish your first model."))
         return redirect("console:provider")
-    shown = {
+    shown: dict[str, Any] = {
         "form": form,
         "profile": profile,
-        "may_enroll": role_in(request, organization) in ENROLLING_ROLES,
+        "may_enroll": role_in(organization, request.user) in ENROLLING_ROLES,
         "days": DAYS,
     }
     if profile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -12,11 +12,11 @@ from store.accounts.actions import update_profile
 from store.accounts.models import Membership, Organization
 from store.console.context import ORGANIZATION_KEY
 from store.console.forms.people import ProfileForm
-from store.console.pages import console_page
+from store.console.pages import MemberRequest, console_page
 
 
 @console_page
-def settings(request: HttpRequest, organization: Organization) -> HttpResponse:
+def settings(request: MemberRequest, organization: Organization) -> HttpResponse:
     """Name, organizations, sign-in."""
     form = ProfileForm(request.POST or None, initial={"name": request.user.name})
     if form.is_valid():
@@ -32,7 +32,7 @@ def settings(request: HttpRequest, organization: Organization) -> HttpResponse:
 
 @require_POST
 @console_page
-def switch(request: HttpRequest, organization: Organization, pk: int) -> HttpResponse:
+def switch(request: MemberRequest, organization: Organization, pk: int) -> HttpResponse:
     """From here on the user acts for another of their organizations."""
     chosen = get_object_or_404(Organization.objects.visible_to(request.user), pk=pk)
     request.session[ORGANIZATION_KEY] = chosen.pk

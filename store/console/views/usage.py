@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 
 from store.accounts.models import Organization
 from store.console.forms.usage import UsageFilter
-from store.console.pages import console_page
+from store.console.pages import MemberRequest, console_page
 from store.console.statement import transfers_of_run
 from store.console.usage import CHART_DAYS, daily_chart, run_page, runs_of, totals
 from store.runs.models import Run
 
 
 @console_page
-def usage(request: HttpRequest, organization: Organization) -> HttpResponse:
+def usage(request: MemberRequest, organization: Organization) -> HttpResponse:
     """The organization's runs, filtered, with a chart of the last days; older pages show the rows alone."""
     form = UsageFilter(request.GET or None, organization=organization)
     runs = runs_of(organization, **(form.chosen() if form.is_bound else {}))
@@ -40,7 +40,7 @@ def usage(request: HttpRequest, organization: Organization) -> HttpResponse:
 
 
 @console_page
-def run(request: HttpRequest, organization: Organization, run_id: UUID) -> HttpResponse:
+def run(request: MemberRequest, organization: Organization, run_id: UUID) -> HttpResponse:
     """One run: what was asked, made, held and moved."""
     related = ("listing__organization", "release", "price", "hold", "api_key", "user")
     found = get_object_or_404(Run.objects.filter(organization=organization).select_related(*related), pk=run_id)

@@ -18,8 +18,8 @@ def first(*wishes: str) -> str:
         (("", "ada.lovelace@example.com"), "adalovelace"),
         (("José Ñandú", "j@example.com"), "jose-nandu"),
         (("张伟", "zhang.wei@example.com"), "zhangwei"),
-        (("张伟", "张伟@example.com"), "user"),
-        (("--__--", "!!!@example.com"), "user"),
+        (("张伟", "张伟@example.com"), "member"),
+        (("--__--", "!!!@example.com"), "member"),
     ],
 )
 def test_a_slug_is_made_of_the_name_or_else_of_the_address(wishes: tuple[str, ...], slug: str) -> None:

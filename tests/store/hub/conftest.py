@@ -35,7 +35,6 @@ def release(transactional_db: None, folder: Path) -> Release:
 def endpoint(transactional_db: None, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A store that serves the Hub protocol, on a free port."""
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)  # its threads leave no connection behind
-    settings.ROOT_URLCONF = "store.hub.urls"
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(get_asgi_application(), lifespan="off", log_level="warning", loop="asyncio"))
     thread = threading.Thread(target=server.run, args=([listener],))

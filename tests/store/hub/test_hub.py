@@ -163,7 +163,6 @@ def test_a_token_expires(release: Release, settings: Settings) -> None:
 def test_a_signed_in_member_of_the_owner_may_download_and_a_stranger_sees_nothing(
     release: Release, settings: Settings
 ) -> None:
-    settings.ROOT_URLCONF = "store.hub.urls"
     member, stranger = User.objects.create_user("member@example.com"), User.objects.create_user("stranger@example.com")
     Membership.objects.create(organization=Organization.objects.get(slug="acme"), user=member)
     statuses = []
@@ -192,7 +191,6 @@ class FarStorage(InMemoryStorage):
 
 
 def test_from_a_remote_storage_the_client_is_sent_there(release: Release, settings: Settings) -> None:
-    settings.ROOT_URLCONF = "store.hub.urls"
     settings.STORAGES = {**settings.STORAGES, "default": {"BACKEND": "tests.store.hub.test_hub.FarStorage"}}
     default_storage.save("anything", ContentFile(b""))
     answer = Client(headers=bearer(release)).get(f"/acme/tiny/resolve/{release.digest}/config.json")
