@@ -168,7 +168,7 @@ DJANGO_VITE = {
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "cache"}}
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LANGUAGES = [("en", "English")]  # one more line, and its catalogue in store/locale, for each further language
 LOCALE_PATHS = [BASE_DIR / "store" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True

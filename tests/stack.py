@@ -118,11 +118,13 @@ class Stack:
             "threads",
             "-c",
             "2",
+            "--loglevel",
+            "INFO",
             "--without-gossip",
             "--without-mingle",
             "--without-heartbeat",
         ]
-        beat = [*celery, "beat", "--schedule", str(self._folder / "beat-schedule"), "--pidfile="]
+        beat = [*celery, "beat", "--loglevel", "INFO", "--schedule", str(self._folder / "beat-schedule"), "--pidfile="]
         return [self._start("cpu", worker, environment), self._start("beat", beat, environment)]
 
     def report(self, part: Part) -> wire.Replica | None:

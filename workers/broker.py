@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final, Self
 
 import kombu
@@ -19,6 +20,8 @@ SETTINGS: Final[dict[str, Any]] = {
     "worker_prefetch_multiplier": 1,
     "worker_redirect_stdouts": False,
 }
+for chatty in ("celery.app.trace", "celery.beat", "celery.worker.strategy"):
+    logging.getLogger(chatty).setLevel(logging.WARNING)  # lines for every task
 
 
 class PatientConnection(kombu.Connection):

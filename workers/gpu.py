@@ -92,8 +92,7 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_enable_prefetch_count_reduction=False,
 )
-for chatty in ("celery.app.trace", "celery.worker.strategy", "httpx2"):
-    logging.getLogger(chatty).setLevel(logging.WARNING)  # a line or more for each run, and for each file
+logging.getLogger("httpx2").setLevel(logging.WARNING)  # a line for each file
 app.steps["worker"].add(Serving)
 app.steps["consumer"].add(Consuming)
 

@@ -1,5 +1,5 @@
 // The playground on a listing's page: a conversation with the model, streamed, stoppable, priced.
-import { dollars } from "./islands/dollars";
+import { dollars, showDollars } from "./islands/dollars";
 import { events } from "./islands/sse";
 
 type Message = { role: "user" | "assistant"; content: string };
@@ -138,7 +138,7 @@ class Playground {
       parts.push(`${this.#labels.price} ${dollars(store.charge_nano)}`);
       parts.push(`${this.#labels.left} ${dollars(store.available_nano)}`);
       for (const balance of document.querySelectorAll("[data-balance]")) {
-        balance.textContent = dollars(store.available_nano);
+        showDollars(balance, store.available_nano);
       }
     }
     for (const part of parts) {

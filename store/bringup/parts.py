@@ -11,7 +11,9 @@ from store import embedded, settings
 from store.bringup.supervisor import Service
 
 PYTHON = sys.executable
-MIN_CPU_CONCURRENCY = 2
+CPU_CONCURRENCY = 2
+GPU_STOP_S = 60.0  # more than the workers' DRAIN_S
+SERVERS, WORKERS, WEB = range(3)  # the web processes go first, for what is under way needs all the others
 
 
 def postgres() -> Service:
@@ -20,13 +22,14 @@ def postgres() -> Service:
         name="postgres",
         command=tuple(embedded.postgres_command(settings.DATA_DIR)),
         user=embedded.postgres_user(),
+        stage=SERVERS,
         stop_signal=signal.SIGINT,
     )
 
 
 def valkey() -> Service:
     """The embedded broker and store of limits."""
-    return Service(name="valkey", command=tuple(embedded.valkey_command(settings.DATA_DIR)))
+    return Service(name="valkey", command=tuple(embedded.valkey_command(settings.DATA_DIR)), stage=SERVERS)
 
 
 def web(listener_fd: int) -> Service:
@@ -37,41 +40,33 @@ def web(listener_fd: int) -> Service:
         count=settings.WEB_PROCESSES,
         stop_timeout_s=settings.WEB_DRAIN_S + 10,
         pass_fds=(listener_fd,),
+        stage=WEB,
     )
 
 
 def cpu_worker() -> Service:
     """Runs what is not serving: the reaper, the books."""
-    options = (
-        "--pool",
-        "threads",
-        "--concurrency",
-        str(MIN_CPU_CONCURRENCY),
-        "--queues",
-        "cpu",
-        "--loglevel",
-        settings.LOG_LEVEL,
-    )
     quiet = ("--without-gossip", "--without-mingle", "--without-heartbeat")
-    return Service(name="cpu", command=(PYTHON, "-m", "celery", "-A", "workers.cpu", "worker", *options, *quiet))
+    return _celery("cpu", "worker", "--pool=threads", f"--concurrency={CPU_CONCURRENCY}", "--queues=cpu", *quiet)
 
 
 def beat() -> Service:
     """Says when it is time for what happens regularly."""
-    schedule = settings.DATA_DIR / "beat-schedule"
-    return Service(
-        name="beat",
-        command=(PYTHON, "-m", "celery", "-A", "workers.cpu", "beat", "--schedule", str(schedule), "--pidfile=", "--loglevel", settings.LOG_LEVEL),
-    )  # fmt: skip
+    return _celery("beat", "beat", f"--schedule={settings.DATA_DIR / 'beat-schedule'}", "--pidfile=")
+
+
+def _celery(name: str, command: str, *options: str) -> Service:
+    start = (PYTHON, "-m", "celery", "-A", "workers.cpu", command, f"--loglevel={settings.LOG_LEVEL}")
+    return Service(name=name, command=(*start, *options), stage=WORKERS)
 
 
 def gpu_worker() -> Service:
     """Serves the models, on a GPU where there is one. Gets no word of the database, nor of the store's secret."""
-    hidden = {"DATABASE_URL": "", "SECRET_KEY": "", "EMAIL_URL": ""}
-    preload = {"LD_PRELOAD": allocator} if (allocator := find_tcmalloc()) else {}
-    return Service(
-        name="gpu", command=(PYTHON, "-m", "workers.gpu"), environment={**hidden, **preload}, stop_timeout_s=60
-    )
+    environment = {"DATABASE_URL": "", "SECRET_KEY": "", "EMAIL_URL": ""}
+    if allocator := find_tcmalloc():
+        environment["LD_PRELOAD"] = allocator
+    command = (PYTHON, "-m", "workers.gpu")
+    return Service(name="gpu", command=command, environment=environment, stop_timeout_s=GPU_STOP_S, stage=WORKERS)
 
 
 def find_tcmalloc() -> str | None:

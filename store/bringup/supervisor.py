@@ -30,7 +30,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """What runs as ``count`` processes. ``user`` is a system user; ``pass_fds`` stay open in the child."""
+    """What runs as ``count`` processes. ``user`` is a system user; ``pass_fds`` stay open in the child.
+
+    Services of the highest ``stage`` are stopped first, those of one stage together.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -40,6 +43,7 @@ class Service:
     stop_timeout_s: float = 30.0
     user: str | None = None
     pass_fds: tuple[int, ...] = ()
+    stage: int = 0
 
 
 class Supervisor:
@@ -70,9 +74,12 @@ class Supervisor:
         return self.log_dir / f"{name}.log"
 
     async def stop_all(self) -> None:
-        """Stops every service, the one started last first, each only when the one before is gone."""
-        for name in reversed(list(self._services)):
-            await self.stop(name)
+        """Stops every service, stage by stage: one begins when all above it are gone."""
+        stages = {service.stage for service in self._services.values()}
+        for stage in sorted(stages, reverse=True):
+            await asyncio.gather(
+                *(self.stop(name) for name, service in list(self._services.items()) if service.stage == stage)
+            )
 
     def hurry(self) -> None:
         """Makes :meth:`stop_all` kill, from now on, what it would wait for."""
@@ -87,7 +94,8 @@ class Supervisor:
         for keeper in keepers:
             keeper.cancel()  # no process is started any more; those alive are left to us
         await asyncio.gather(*keepers, return_exceptions=True)
-        self._stopping = processes = list(self.alive.pop(name).values())
+        processes = list(self.alive.pop(name).values())
+        self._stopping += processes
         for process in processes:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGKILL if self._in_a_hurry else service.stop_signal)

@@ -99,14 +99,15 @@ class Bringup:
         os.close(prepared_there)
         try:
             if await _read(prepared_here) == PREPARED:
-                for service in (parts.cpu_worker(), parts.beat(), parts.web(self.listener.fileno())):
-                    self.supervisor.start(service)
+                self.supervisor.start(parts.web(self.listener.fileno()))
             if await child.wait() != 0:
                 raise CannotStart(f"The store did not come up. What its parts said is in {parts.log_dir()}")
         finally:
             os.close(prepared_here)
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
+        for service in (parts.cpu_worker(), parts.beat()):
+            self.supervisor.start(service)  # not before, for the first call needs neither, and all cores are busy
         self._say_ready()
         await asyncio.Event().wait()  # until cancelled: the supervisor does the rest
 

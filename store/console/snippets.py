@@ -55,6 +55,11 @@ for await (const chunk of stream) {{
 }}"""
 
 
+def export_line(secret: str) -> str:
+    """What puts a key where the snippets look for it."""
+    return f"export GPT_STORE_KEY={secret}"
+
+
 def snippets(model: str) -> list[Snippet]:
     """One for each client, for this model and this store's public address."""
     clients = (("curl", "curl", CURL), ("python", "Python", PYTHON), ("javascript", "JavaScript", JAVASCRIPT))

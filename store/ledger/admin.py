@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
@@ -12,12 +12,9 @@ from store.ledger.dollars import dollars
 from store.ledger.models import Hold, Transfer, Wallet
 from store.staff.read_only import ReadOnlyAdmin
 
-if TYPE_CHECKING:
-    from django_stubs_ext import StrPromise
 
-
-def in_dollars(field: str, description: StrPromise) -> Callable[[Any], str]:
-    """A column that shows an amount of nano-dollars in full."""
+def in_dollars(field: str, description: Any) -> Callable[[Any], str]:
+    """A column that shows an amount of nano-dollars in full; ``description`` is its head, lazily translated."""
 
     @admin.display(description=description, ordering=field)
     def shown(row: Any) -> str:

@@ -22,7 +22,7 @@ class RunFailed(StoreError):
 
     code = "run_failed"
     status = 503
-    default_message = "The model failed to answer. Nothing was charged; try again."
+    default_message = "The model failed to answer. Try again."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

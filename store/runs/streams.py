@@ -76,6 +76,7 @@ class RunStream:
         # The run.
         self.heard_ids: list[int] = []
         self.was_started = False  # some attempt was heard of
+        self.waiting_since: float | None = self.opened_at  # for a worker; None: one has it in hand
         self.first_token_at: float | None = None
         self.chunks: list[wire.Chunk] = []  # with tokens or text, in order
         # The client.
@@ -98,7 +99,7 @@ class RunStream:
         """Takes in what a worker said; the caller acts on the answer."""
         if chunk.epoch != self.epoch or self.ending:
             return Heard.STALE
-        self.last_heard, self.was_started = now, True
+        self.last_heard, self.was_started, self.waiting_since = now, True, None
         self.worker = chunk.worker or self.worker
         if chunk.finish_reason == "error":
             return Heard.ERROR
@@ -133,6 +134,8 @@ class RunStream:
         """Turns to a new epoch: what the old one still says is not listened to."""
         self.epoch += 1
         self.sent_at, self.last_heard = now, None
+        if self.waiting_since is None:
+            self.waiting_since = now
 
     def end(self, ending: Ending) -> None:
         """Nothing more will come. The client reads what is left, then the ending."""

@@ -32,7 +32,7 @@ def what_is_due(stream: RunStream, *, now: float, heard_until: float) -> Due:
         return Due.DEADLINE
     if stream.is_abandoned:
         return Due.NOTHING  # it is being ended
-    if not stream.was_started and now - stream.opened_at > settings.QUEUE_LIMIT_S:
+    if stream.waiting_since is not None and now - stream.waiting_since > settings.QUEUE_LIMIT_S:
         return Due.QUEUE_LIMIT
     if stream.last_heard is None:
         return Due.SEND_AGAIN if heard_until - stream.sent_at > settings.START_LEASE_S else Due.NOTHING

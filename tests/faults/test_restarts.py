@@ -39,6 +39,7 @@ def test_rolling_restarts_cost_no_client_an_error(stack: Stack, shop: Shop, full
 
 def test_the_runs_of_a_killed_web_process_are_settled_by_what_was_made(stack: Stack, shop: Shop) -> None:
     stack.start_cpu()
+    stack.start_gpu()
     (web,) = stack.start_web()
     others: list[Part] = [part for part in stack.parts if part.name == "web" and part is not web]
     for part in others:
@@ -55,6 +56,6 @@ def test_the_runs_of_a_killed_web_process_are_settled_by_what_was_made(stack: St
     assert time.monotonic() - began < DEAD_GATEWAY_S
     for call in calls:
         run = Run.objects.get(id=call.run_id)
-        assert run.status == RunStatus.FAILED
-        assert run.output_tokens > 0
+        whole = run.status == RunStatus.SUCCEEDED  # its worker came to the end before anybody stopped it
+        assert run.output_tokens == call.ask.max_tokens if whole else 0 < run.output_tokens < call.ask.max_tokens
         assert run.charge_nano > 0

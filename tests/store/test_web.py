@@ -73,7 +73,7 @@ async def test_under_load_processes_are_replaced_one_after_another_and_no_reques
             process.kill()
             process.wait()
         listener.close()
-    assert len(answers) > 80
+    assert len(answers) >= 16
     assert [
         answer for answer in answers if not answer.startswith(b"HTTP/1.1 200 OK") or not answer.endswith(b"0\r\n\r\n")
     ] == []

@@ -119,3 +119,10 @@ def run_alone(folder: Path, spec: wire.CompletionSpec) -> list[Output]:
     while engine.has_work:
         outputs += engine.step()
     return outputs
+
+
+def assert_whole(caller: Caller, spec: wire.CompletionSpec, folder: Path) -> None:
+    """The run is what it would have been, had nothing happened."""
+    alone = run_alone(folder, spec)
+    assert caller.tokens(spec.run_id) == [token for output in alone for token in output.token_ids]
+    assert caller.text(spec.run_id) == "".join(output.text for output in alone)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from inference import wire
 from tests.servers import Servers
 from tests.waiting import await_that
-from tests.workers.conftest import PROMPT, run_alone
+from tests.workers.conftest import PROMPT, assert_whole
 from tests.workers.processes import Caller, GpuWorker
 
 OWN = 2  # the Redis database of this module
@@ -52,13 +52,6 @@ def whose(caller: Caller, spec: wire.CompletionSpec, pair: list[GpuWorker]) -> t
     name = caller.wait_for(lambda chunk: chunk.index > 5, spec).worker
     mine, other = sorted(pair, key=lambda worker: not name.endswith(f"-{worker.process.pid}"))
     return mine, other
-
-
-def assert_whole(caller: Caller, spec: wire.CompletionSpec, folder: Path) -> None:
-    """The run is what it would have been, had nothing happened."""
-    alone = run_alone(folder, spec)
-    assert caller.tokens(spec.run_id) == [token for output in alone for token in output.token_ids]
-    assert caller.text(spec.run_id) == "".join(output.text for output in alone)
 
 
 def test_the_other_worker_goes_on_where_a_killed_one_was_cut_off(
@@ -125,27 +118,6 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_has_in_hand(
     assert caller.wait_for_end(late).worker.endswith(f"-{other.process.pid}")
     assert caller.wait_for_end(spec).finish_reason == "length"
     assert mine.process.wait(30) == 0
-    assert_whole(caller, spec, other_folder)
-
-
-def test_what_takes_too_long_at_a_stop_is_handed_over(
-    start_worker: Callable[..., GpuWorker],
-    caller: Caller,
-    other_release: wire.ReleaseRef,
-    other_folder: Path,
-    request: pytest.FixtureRequest,
-) -> None:
-    hasty = start_worker(DRAIN_S="0.2")
-    spec = caller.send(caller.spec(other_release, PROMPT, max_tokens=2000))
-    caller.wait_for(lambda chunk: chunk.index > 5, spec)
-    hasty.signal(signal.SIGTERM)
-    end = caller.wait_for_end(spec)
-    assert end.finish_reason == "abort"  # nobody asked for this end, so the run is sent again
-    assert end.usage
-    assert end.usage.completion_tokens == len(caller.tokens(spec.run_id))
-    assert hasty.process.wait(30) == 0
-    request.getfixturevalue("pair")
-    caller.wait_for_end(caller.again(spec))
     assert_whole(caller, spec, other_folder)
 
 

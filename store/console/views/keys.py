@@ -14,7 +14,7 @@ from store.console.forms.keys import KeyForm, RotateForm
 from store.console.keyring import budgets_now, keys_of
 from store.console.pages import MemberRequest, console_page
 from store.console.shelf import on_sale
-from store.console.snippets import snippets
+from store.console.snippets import export_line, snippets
 from store.errors import InvalidRequest
 from store.keys.actions import KEY_KEEPERS, IssuedKey, issue_key, revoke_key, rotate_key, update_key
 
@@ -84,5 +84,5 @@ def revoke(request: MemberRequest, organization: Organization, pk: int) -> HttpR
 
 def _show_secret(request: MemberRequest, issued: IssuedKey) -> HttpResponse:
     opened = issued.api_key.listings.select_related("organization").first()
-    shown = {"key": issued.api_key, "secret": issued.secret, "snippets": snippets(opened.name) if opened else []}
+    shown = {"key": issued.api_key, "secret": issued.secret, "export": export_line(issued.secret), "snippets": snippets(opened.name) if opened else []}
     return render(request, "console/key_secret.html", shown)

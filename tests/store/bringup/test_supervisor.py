@@ -72,13 +72,13 @@ async def test_a_command_that_is_not_there_is_said_and_tried_again(
     assert "none could not be started" in caplog.messages[0]
 
 
-async def test_what_started_last_is_stopped_first(supervisor: Supervisor) -> None:
+async def test_the_highest_stage_is_stopped_first(supervisor: Supervisor) -> None:
     ended: list[str] = []
     supervisor.on_change = lambda alive: ended.extend(
         name for name in ("a", "b") if name not in alive and name not in ended
     )
-    for name in ("a", "b"):
-        supervisor.start(Service(name=name, command=SLEEPER))
+    for name, stage in (("b", 1), ("a", 0)):
+        supervisor.start(Service(name=name, command=SLEEPER, stage=stage))
         await until(lambda name=name: len(pids(supervisor, name)) == 1)  # type: ignore[misc]
     ended.clear()
     await supervisor.stop_all()

@@ -123,5 +123,9 @@ def test_silence_is_measured_on_the_readers_clock(stream: RunStream) -> None:
     assert what_is_due(stream, now=start + 61, heard_until=start + 12) is Due.NOTHING
     assert what_is_due(stream, now=start + 61, heard_until=start + 16) is Due.NEXT_ATTEMPT
     assert what_is_due(stream, now=start + 603, heard_until=start + 12) is Due.DEADLINE
+    stream.next_attempt(start + 20)
+    stream.next_attempt(start + 70)
+    assert what_is_due(stream, now=start + 79, heard_until=start + 79) is Due.NOTHING
+    assert what_is_due(stream, now=start + 81, heard_until=start + 71) is Due.QUEUE_LIMIT  # nobody goes on with it
     stream.is_abandoned = True
     assert what_is_due(stream, now=start + 61, heard_until=start + 16) is Due.NOTHING

@@ -1,7 +1,8 @@
-"""How much a GPU worker takes at once: slots, batches, memory."""
+"""The limits of a GPU worker: slots, batches, memory, and the time that it gets to stop."""
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from inference import wire
 from inference.engine import Engine
 from tests.waiting import await_that
-from tests.workers.conftest import PROMPT
+from tests.workers.conftest import PROMPT, assert_whole
 from tests.workers.processes import Caller, GpuWorker
 
 StartWorker = Callable[..., GpuWorker]
@@ -76,3 +77,20 @@ def test_the_model_used_longest_ago_makes_room_unless_it_is_at_work(
     ends = [chunk.run_id for chunk in caller.chunks if chunk.finish_reason]
     assert ends.index(at_work.run_id) == len(ends) - 2  # the other model came after it
     assert caller.wait_for_end(orphan).finish_reason == "length"  # and now somebody consumes that queue
+
+
+def test_what_takes_too_long_at_a_stop_is_handed_over(
+    start_worker: StartWorker, caller: Caller, other_release: wire.ReleaseRef, other_folder: Path
+) -> None:
+    hasty = start_worker(DRAIN_S="0.2")
+    spec = caller.send(caller.spec(other_release, PROMPT, max_tokens=2000))
+    caller.wait_for(lambda chunk: chunk.index > 5, spec)
+    hasty.signal(signal.SIGTERM)
+    end = caller.wait_for_end(spec)
+    assert end.finish_reason == "abort"  # nobody asked for this end, so the run is sent again
+    assert end.usage
+    assert end.usage.completion_tokens == len(caller.tokens(spec.run_id))
+    assert hasty.process.wait(30) == 0
+    start_worker()
+    caller.wait_for_end(caller.again(spec))
+    assert_whole(caller, spec, other_folder)
