@@ -94,9 +94,17 @@ def train_tokenizer(works: dict[str, str], recipe: Recipe) -> Tokenizer:
     return tokenizer
 
 
+def control_token(tokenizer: Tokenizer, token: str) -> int:
+    """The id of BEGIN or END, which every tokenizer made here has."""
+    token_id: int | None = tokenizer.token_to_id(token)
+    if token_id is None:
+        raise LookupError(f"the tokenizer has no {token}")
+    return token_id
+
+
 def encode(texts: list[str], tokenizer: Tokenizer, rng: random.Random | None) -> torch.Tensor:
     """Returns the token ids of whole works, each begun by BEGIN, each speech ended by END. Shape: (N,) int64."""
-    begin, end = tokenizer.token_to_id(BEGIN), tokenizer.token_to_id(END)
+    begin, end = control_token(tokenizer, BEGIN), control_token(tokenizer, END)
     ids: list[int] = []
     for text in texts:
         ids.append(begin)
@@ -131,9 +139,9 @@ def optimizer_of(model: GPT2LMHeadModel, recipe: Recipe) -> torch.optim.AdamW:
 @torch.no_grad()
 def perplexity(model: GPT2LMHeadModel, ids: torch.Tensor) -> float:
     """exp of the mean cross-entropy per token, in windows of CONTEXT tokens that do not overlap."""
-    model.eval()
+    model.train(False)
     windows = ids[: len(ids) // CONTEXT * CONTEXT].view(-1, CONTEXT)
-    losses = [model(input_ids=w, labels=w).loss.item() for w in windows.split(8)]
+    losses = [model(input_ids=w, labels=w).loss.item() for w in torch.split(windows, 8)]
     model.train()
     return math.exp(sum(losses) / len(losses))
 
@@ -142,12 +150,12 @@ def train(works: dict[str, str], tokenizer: Tokenizer, recipe: Recipe) -> GPT2LM
     """Trains from random weights; a line of progress every 50 steps."""
     rng, generator = random.Random(recipe.seed), torch.Generator().manual_seed(recipe.seed)
     torch.manual_seed(recipe.seed)
-    end = tokenizer.token_to_id(END)
+    end = control_token(tokenizer, END)
     model = GPT2LMHeadModel(
         GPT2Config(
             vocab_size=recipe.vocab_size, n_positions=CONTEXT, n_embd=recipe.width, n_layer=recipe.layers, n_head=recipe.heads,
             resid_pdrop=recipe.dropout, embd_pdrop=recipe.dropout, attn_pdrop=recipe.dropout,
-            bos_token_id=tokenizer.token_to_id(BEGIN), eos_token_id=end, pad_token_id=end,
+            bos_token_id=control_token(tokenizer, BEGIN), eos_token_id=end, pad_token_id=end,
         )
     )  # fmt: skip
     model.train()
