@@ -56,7 +56,7 @@ def main() -> None:
 
 def open_store(stage: Stage) -> tuple[str, str]:
     """Publishes the sample model and starts the processes that serve it. Returns the URL to call, and what to send."""
-    from store.accounts.actions import ensure_personal_organization
+    from store.accounts.actions import become_provider, ensure_personal_organization
     from store.accounts.models import User
     from store.billing.actions import top_up_test
     from store.catalog.actions import PriceSpec, publish_folder
@@ -64,6 +64,7 @@ def open_store(stage: Stage) -> tuple[str, str]:
 
     user = User.objects.create_user("bench@example.com")
     organization = ensure_personal_organization(user)
+    become_provider(organization=organization, user=user)
     price = PriceSpec(input_nano=100_000_000, cached_input_nano=50_000_000, output_nano=400_000_000)
     release = publish_folder(
         organization=organization,

@@ -107,27 +107,35 @@ def postgres_user() -> str | None:
 
 
 def prepare_postgres(data_dir: Path) -> None:
-    """Makes the cluster if it is not there yet. Raises CalledProcessError with initdb's words."""
-    cluster, sockets, user = data_dir / "postgres", socket_dir(data_dir), postgres_user()
-    cluster.mkdir(parents=True, exist_ok=True)
+    """Makes the cluster if it is not there yet, whole or not at all. Raises CalledProcessError with initdb's words."""
+    cluster, partial, sockets, user = (
+        data_dir / "postgres",
+        data_dir / "postgres.partial",
+        socket_dir(data_dir),
+        postgres_user(),
+    )
     sockets.mkdir(parents=True, exist_ok=True)
+    is_new = not cluster.exists()
+    if is_new:
+        shutil.rmtree(partial, ignore_errors=True)  # of a start that was killed
+        partial.mkdir(parents=True)
     if user:
-        for path in (cluster, sockets, POSTGRES_BIN_PATH):
+        for path in (partial if is_new else cluster, sockets, POSTGRES_BIN_PATH):
             ensure_prefix_permissions(path)
-        shutil.chown(cluster, user)
+        shutil.chown(partial if is_new else cluster, user)
         shutil.chown(sockets, user)
-    if (cluster / "PG_VERSION").exists():
-        return
-    command = [
-        str(POSTGRES_BIN_PATH / "initdb"),
-        "-D",
-        str(cluster),
-        "-U",
-        "postgres",
-        "--auth=trust",
-        "--encoding=utf8",
-    ]
-    subprocess.run([*command, "--locale=C.UTF-8"], user=user, cwd="/", check=True, capture_output=True, text=True)
+    if is_new:
+        command = [
+            str(POSTGRES_BIN_PATH / "initdb"),
+            "-D",
+            str(partial),
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--encoding=utf8",
+        ]
+        subprocess.run([*command, "--locale=C.UTF-8"], user=user, cwd="/", check=True, capture_output=True, text=True)
+        partial.rename(cluster)
 
 
 def valkey_command(data_dir: Path) -> list[str]:

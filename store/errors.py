@@ -16,7 +16,9 @@ class StoreError(Exception):
     status: ClassVar[int] = 400
     default_message: ClassVar[str] = "The request cannot be served."
 
-    def __init__(self, message: str | None = None, *, param: str | None = None, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str | None = None, *, param: str | None = None, retry_after_s: float | None = None
+    ) -> None:
         self.message = message or self.default_message
         self.param = param
         self.retry_after_s = retry_after_s

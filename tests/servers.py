@@ -61,7 +61,10 @@ def pytest_load_initial_conftests() -> Generator[None, None, None]:
     _servers = Servers()
     _servers.start()
     os.environ.update(
-        DATA_DIR=str(_servers.data_dir), DATABASE_URL=_servers.database_url, REDIS_URL=_servers.redis_url, SECRET_KEY="test"
+        DATA_DIR=str(_servers.data_dir),
+        DATABASE_URL=_servers.database_url,
+        REDIS_URL=_servers.redis_url,
+        SECRET_KEY="test",
     )
     os.environ.pop("BROKER_URL", None)
     return (yield)

@@ -11,19 +11,17 @@ import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import redis
 
 from inference import wire
 from inference.engine import Output
-
-if TYPE_CHECKING:
-    from workers.attempts import Attempt, Attempts
+from workers.attempts import Attempt, Attempts
 
 logger = logging.getLogger(__name__)
 
-WRITE_INTERVAL_S: Final = 0.01  # between writes of tokens in mid-run: steps of a small model share an entry
+WRITE_INTERVAL_S: Final = 0.02  # between writes of tokens in mid-run, so that quick steps share one: nobody sees 1/50 s
 STREAM_MAXLEN: Final = 20_000  # entries, about: minutes of a busy gateway
 STREAM_TTL_S: Final = 24 * 3600  # of a stream that nobody writes to any more
 STREAM_TTL_EVERY_S: Final = 60
@@ -85,7 +83,9 @@ class Writer:
     def _write(self, outputs: list[Output]) -> None:
         by_attempt: dict[str, list[Output]] = defaultdict(list)
         for output in outputs:
-            by_attempt[output.id].append(output)
+            made = by_attempt[output.id]
+            if not (made and made[-1].finish_reason):  # nothing comes after the end, though a sign of life may cross it
+                made.append(output)
         by_stream: dict[str, list[wire.Chunk]] = defaultdict(list)
         finished: list[Attempt] = []
         for id_, made in by_attempt.items():
@@ -149,17 +149,22 @@ class Writer:
 
 def _chunk(attempt: Attempt, outputs: list[Output], worker: str) -> wire.Chunk:
     """What an attempt has to say, its outputs of several steps put together."""
-    spec, last = attempt.spec, outputs[-1]
-    spoken = [output for output in outputs if output.token_ids]
+    spec, first, last = attempt.spec, outputs[0], outputs[-1]
+    index, token_ids, text, logprobs = first.index, first.token_ids, first.text, first.logprobs
+    if len(outputs) > 1:
+        index = next((output.index for output in outputs if output.token_ids), last.index)
+        token_ids = tuple(token for output in outputs for token in output.token_ids)
+        text = "".join(output.text for output in outputs)
+        logprobs = tuple(logprob for output in outputs for logprob in output.logprobs)
     return wire.Chunk(
         run_id=spec.run_id,
         epoch=spec.epoch,
         worker=worker,
-        index=spoken[0].index if spoken else last.index,
-        token_ids=tuple(token for output in spoken for token in output.token_ids),
-        text="".join(output.text for output in outputs),
-        logprobs=tuple(logprob for output in spoken for logprob in output.logprobs),
-        loading=None if spoken or last.finish_reason else attempt.loading,
+        index=index,
+        token_ids=token_ids,
+        text=text,
+        logprobs=logprobs,
+        loading=None if token_ids or last.finish_reason else attempt.loading,
         finish_reason=last.finish_reason,
         stop_string=last.stop_string,
         usage=last.usage,

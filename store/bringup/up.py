@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -115,7 +116,10 @@ class Bringup:
         """The embedded Postgres and Valkey, where no other was named."""
         if embedded.database_url(settings.DATA_DIR) == settings.DATABASE_URL:
             with step("Starting PostgreSQL"):
-                embedded.prepare_postgres(settings.DATA_DIR)
+                try:
+                    embedded.prepare_postgres(settings.DATA_DIR)
+                except subprocess.CalledProcessError as error:
+                    raise CannotStart(f"PostgreSQL cannot make its database: {error.stderr}") from None
                 await self._start_server(parts.postgres(), lambda: embedded.ping_postgres(settings.DATABASE_URL))
                 embedded.create_database(settings.DATABASE_URL)
         if embedded.redis_url(settings.DATA_DIR) == settings.REDIS_URL:

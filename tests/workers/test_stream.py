@@ -129,6 +129,16 @@ def test_what_an_engine_says_after_the_end_is_not_written(
     assert [chunk.run_id for entry in entries(client) for chunk in entry] == [attempt.spec.run_id, other.spec.run_id]
 
 
+def test_a_sign_of_life_that_crosses_the_end_does_not_hide_it(
+    client: redis.Redis, attempts: Attempts, writer: Writer
+) -> None:
+    attempt = take(attempts)
+    writer.put([token(attempt, 0), end(attempt, 1), Output(id=attempt.id)])
+    assert attempt.over.wait(5)
+    [[chunk]] = entries(client)
+    assert (chunk.token_ids, chunk.finish_reason) == ((100,), "length")
+
+
 def test_without_redis_outputs_wait_then_are_dropped_and_their_attempts_end(
     attempts: Attempts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,5 +84,10 @@ def revoke(request: MemberRequest, organization: Organization, pk: int) -> HttpR
 
 def _show_secret(request: MemberRequest, issued: IssuedKey) -> HttpResponse:
     opened = issued.api_key.listings.select_related("organization").first()
-    shown = {"key": issued.api_key, "secret": issued.secret, "export": export_line(issued.secret), "snippets": snippets(opened.name) if opened else []}
+    shown = {
+        "key": issued.api_key,
+        "secret": issued.secret,
+        "export": export_line(issued.secret),
+        "snippets": snippets(opened.name) if opened else [],
+    }
     return render(request, "console/key_secret.html", shown)

@@ -7,68 +7,110 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_initial'),
-        ('catalog', '0002_immutable'),
-        ('keys', '0002_rotate_in_place'),
-        ('ledger', '0003_lean_rows'),
-        ('runs', '0001_initial'),
+        ("accounts", "0001_initial"),
+        ("catalog", "0002_immutable"),
+        ("keys", "0002_rotate_in_place"),
+        ("ledger", "0003_lean_rows"),
+        ("runs", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.RemoveConstraint(
-            model_name='replay',
-            name='replay_once',
+            model_name="replay",
+            name="replay_once",
         ),
         migrations.AddField(
-            model_name='gateway',
-            name='steady_since',
+            model_name="gateway",
+            name="steady_since",
             field=models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
         ),
         migrations.AlterField(
-            model_name='run',
-            name='api_key',
-            field=models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='keys.apikey'),
+            model_name="run",
+            name="api_key",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="runs",
+                to="keys.apikey",
+            ),
         ),
         migrations.AlterField(
-            model_name='run',
-            name='gateway',
-            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='runs.gateway'),
+            model_name="run",
+            name="gateway",
+            field=models.ForeignKey(
+                db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="runs", to="runs.gateway"
+            ),
         ),
         migrations.AlterField(
-            model_name='run',
-            name='hold',
-            field=models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name='run', to='ledger.hold'),
+            model_name="run",
+            name="hold",
+            field=models.OneToOneField(
+                db_constraint=False, on_delete=django.db.models.deletion.PROTECT, related_name="run", to="ledger.hold"
+            ),
         ),
         migrations.AlterField(
-            model_name='run',
-            name='listing',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='catalog.listing'),
+            model_name="run",
+            name="listing",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="runs",
+                to="catalog.listing",
+            ),
         ),
         migrations.AlterField(
-            model_name='run',
-            name='organization',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='accounts.organization'),
+            model_name="run",
+            name="organization",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="runs",
+                to="accounts.organization",
+            ),
         ),
         migrations.AlterField(
-            model_name='run',
-            name='price',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='catalog.price'),
+            model_name="run",
+            name="price",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="catalog.price",
+            ),
         ),
         migrations.AlterField(
-            model_name='run',
-            name='release',
-            field=models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='catalog.release'),
+            model_name="run",
+            name="release",
+            field=models.ForeignKey(
+                db_constraint=False,
+                db_index=False,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="catalog.release",
+            ),
         ),
         migrations.AlterField(
-            model_name='run',
-            name='user',
-            field=models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="run",
+            name="user",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='replay',
-            constraint=models.UniqueConstraint(fields=('organization', 'key', 'api_key'), name='replay_once', nulls_distinct=False),
+            model_name="replay",
+            constraint=models.UniqueConstraint(
+                fields=("organization", "key", "api_key"), name="replay_once", nulls_distinct=False
+            ),
         ),
     ]
