@@ -20,6 +20,9 @@ from store.keys.actions import IssuedKey, issue_key
 from store.ledger.actions import wallet_of
 from store.ledger.models import Wallet, WalletKind
 from tests.servers import Servers
+from tests.stack import migrated, shop, stack
+
+__all__ = ["migrated", "shop", "stack"]  # fixtures of whole stores: here once, so that a session has one of each
 
 PASSWORD = "correct horse battery staple"
 DOLLAR = 10**9  # nano-dollars

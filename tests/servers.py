@@ -20,6 +20,7 @@ class Servers:
     def __init__(self) -> None:
         self.data_dir = Path(tempfile.mkdtemp(prefix="store-test-"))
         self.data_dir.chmod(0o755)
+        (self.data_dir / "static").mkdir()  # WhiteNoise wants to see it
         self.database_url = embedded.database_url(self.data_dir)
         self.redis_url = embedded.redis_url(self.data_dir)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}

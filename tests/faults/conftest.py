@@ -6,10 +6,6 @@ import os
 
 import pytest
 
-from tests.stack import migrated, shop, stack
-
-__all__ = ["full", "migrated", "pytest_addoption", "shop", "stack"]
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the tests of faults as often as docs/reliability.md says")

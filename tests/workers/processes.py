@@ -113,10 +113,14 @@ class Caller:
         self._sender.send_task(wire.SERVE_TASK, args=(message,), queue=queue)
 
     def again(self, spec: wire.CompletionSpec, queue: str = wire.COLD_QUEUE) -> wire.CompletionSpec:
-        """The next attempt, from the tokens that were heard; what older ones still say is not listened to."""
+        """Sends the next attempt, from the tokens that were heard; what older ones still say is not listened to."""
+        return self.send(self.next_after(spec), queue)
+
+    def next_after(self, spec: wire.CompletionSpec) -> wire.CompletionSpec:
+        """The next attempt, from the tokens that were heard."""
         self.read()
         self._epochs[spec.run_id] = spec.epoch + 1
-        return self.send(replace(spec, epoch=spec.epoch + 1, heard_ids=self.tokens(spec.run_id)), queue)
+        return replace(spec, epoch=spec.epoch + 1, heard_ids=self.tokens(spec.run_id))
 
     def newest(self, spec: wire.CompletionSpec) -> wire.CompletionSpec:
         """The spec under the epoch that is listened to."""

@@ -47,6 +47,7 @@ def test_the_wait_grows_with_the_queue_and_is_bounded() -> None:
 
 async def test_reports_that_expired_or_make_no_sense_are_left_out(servers: Servers) -> None:
     client = redis.asyncio.Redis.from_url(servers.redis_url)
+    await client.flushall()  # workers of other tests may have reported a moment ago
     await client.sadd(wire.REPLICAS, "one", "gone", "odd")
     await client.set(wire.REPLICA_PREFIX + "one", REPLICA.encode())
     await client.set(wire.REPLICA_PREFIX + "odd", "{}")

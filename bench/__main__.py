@@ -1,0 +1,23 @@
+"""Every measurement, one table each: ``make bench``. Options of one of them: ``python -m bench.gateway --help``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from bench.stage import ROOT
+
+MEASUREMENTS = ("engine", "ledger", "gateway", "store")
+
+
+def main() -> int:
+    """In processes of their own, for each starts and stops servers. Returns how many failed."""
+    failed = 0
+    for name in MEASUREMENTS:
+        print(f"\nbench.{name}", flush=True)
+        failed += subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=ROOT, check=False).returncode != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
