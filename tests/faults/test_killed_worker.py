@@ -19,7 +19,7 @@ KILLS, FULL_KILLS = 3, 30
 TOKENS = 400
 ASKS = [
     Ask(prompt="Shall I compare thee", max_tokens=TOKENS),
-    Ask(prompt="to a summer's day?", max_tokens=TOKENS, temperature=1.0, seed=7),
+    Ask(prompt="to a summer's day?", max_tokens=TOKENS, temperature=1.0, seed=12),
     Ask(prompt="Thou art more lovely", max_tokens=TOKENS, temperature=0.8, seed=2**40),
 ]
 
