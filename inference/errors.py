@@ -49,6 +49,12 @@ class PullFailed(InferenceError):
     code = "pull_failed"
 
 
+class SendFailed(InferenceError):
+    """A file could not be given to the store: it is away, or refuses."""
+
+    code = "send_failed"
+
+
 class DigestMismatch(InferenceError):
     """What was fetched is not the release that was asked for. The files have been deleted."""
 
@@ -59,3 +65,9 @@ class NoRoom(InferenceError):
     """The device has not enough memory, even after every idle engine was unloaded."""
 
     code = "no_room"
+
+
+class ConversionFailed(InferenceError):
+    """A file that cannot be turned into safetensors. The message is a sentence and says what to do."""
+
+    code = "conversion_failed"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tokenizers import Tokenizer
 
@@ -26,6 +26,15 @@ DEFAULT_CHAT_TEMPLATE: Final = (
 _PRIVATE_USE: Final = range(0xE000, 0xF900)
 
 
+class _Marked(NamedTuple):
+    """Messages and tools, with ``begin`` and ``end`` (one character each; "": no markers) around what is no control token."""
+
+    chat: list[dict[str, Any]]
+    tools: list[dict[str, Any]] | None
+    begin: str
+    end: str
+
+
 class PromptEncoder:
     """Safe to share between threads."""
 
@@ -38,13 +47,17 @@ class PromptEncoder:
         eos_ids: frozenset[int],
         context_length: int,
         vocab_size: int,
+        default_template: str = DEFAULT_CHAT_TEMPLATE,
     ) -> None:
-        """``tokenizer``: the parsed tokenizer.json. Raises :class:`PromptError` where it or the template cannot be used."""
+        """``tokenizer``: the parsed tokenizer.json. ``default_template``: for a release without one.
+
+        Raises :class:`PromptError` where the tokenizer or the template cannot be used.
+        """
         self._tokenizer = _build(tokenizer)
         self._plain = _build(tokenizer | {"added_tokens": []})  # knows no control tokens: reads every text as text
         self.has_chat_template = chat_template is not None
         try:
-            self._template = ChatTemplate(DEFAULT_CHAT_TEMPLATE if chat_template is None else chat_template)
+            self._template = ChatTemplate(default_template if chat_template is None else chat_template)
         except TemplateFailed as error:
             raise PromptError(str(error), param="chat_template") from error
         self._special = special
@@ -57,10 +70,15 @@ class PromptEncoder:
         self.vocab_size = vocab_size
 
     @classmethod
-    def from_folder(cls, folder: Path) -> PromptEncoder:
-        """Reads the small files of a release; no weights. Raises :class:`PromptError` and :class:`OSError`."""
+    def from_folder(
+        cls, folder: Path, *, config: dict[str, Any] | None = None, default_template: str = DEFAULT_CHAT_TEMPLATE
+    ) -> PromptEncoder:
+        """Reads the small files of a release; no weights. ``config``: in the place of config.json, which an adapter lacks.
+
+        Raises :class:`PromptError` and :class:`OSError`.
+        """
         try:
-            config = read_json(folder / "config.json")
+            config = read_json(folder / "config.json") if config is None else config
             return cls(
                 tokenizer=json.loads((folder / "tokenizer.json").read_bytes()),
                 chat_template=_read_template(folder),
@@ -68,6 +86,7 @@ class PromptEncoder:
                 eos_ids=read_eos_ids(folder),
                 context_length=config.get("max_position_embeddings") or config.get("n_positions") or 1024,
                 vocab_size=config["vocab_size"],
+                default_template=default_template,
             )
         except (ValueError, KeyError, TypeError) as error:
             raise PromptError(f"the release's files cannot be read: {error}", param="model") from error
@@ -77,13 +96,41 @@ class PromptEncoder:
 
         Raises :class:`PromptError` with the message and field at fault.
         """
-        chat = _checked(messages)
-        written = "".join(text for message in chat for text in _texts(message))
-        if len(written) > MAX_TEXT_CHARS:
-            raise PromptError(f"the messages have more than {MAX_TEXT_CHARS} characters", param="messages")
-        if not self._control_re.search(written):
-            return list(self._encode(self._tokenizer, self._render(chat)))
-        return self._encode_marked(chat, written)
+        marked = self._marked(messages, None)
+        return self._encode_rendered(self._render(marked), marked, is_first=True)
+
+    def encode_dialogue(
+        self, messages: list[dict[str, Any]], *, tools: list[dict[str, Any]] | None = None
+    ) -> list[tuple[list[int], int | None]]:
+        """A dialogue that is over, in spans of tokens: each with the index of the assistant's message that it is, or None.
+
+        What stands before an answer is the prompt that asks for it, as ``encode_chat`` makes it; the answer is the rest of what the
+        template writes for the message, its end included. Raises :class:`PromptError`, also where the template writes earlier
+        messages differently once there are later ones: then nobody can say which tokens are whose.
+        """
+        marked = self._marked(messages, tools)
+        whole = self._render(marked, count=len(messages), asks=False)
+        spans: list[tuple[list[int], int | None]] = []
+        at = 0
+        for number, message in enumerate(messages):
+            if message["role"] != "assistant":
+                continue
+            after = self._render(marked, count=number + 1, asks=False)
+            befores = (self._render(marked, count=number, asks=asks) for asks in (True, False) if number)
+            before = next((text for text in befores if len(text) >= at and after.startswith(text)), whole[:at])
+            if not whole.startswith(after):
+                raise PromptError(
+                    "the chat template writes earlier messages differently once there are later ones: train on dialogues "
+                    "with one answer",
+                    param=f"messages[{number}]",
+                )
+            for text, index in ((whole[at : len(before)], None), (whole[len(before) : len(after)], number)):
+                if text:
+                    spans.append((self._encode_rendered(text, marked, is_first=not spans), index))
+            at = len(after)
+        if whole[at:]:
+            spans.append((self._encode_rendered(whole[at:], marked, is_first=not spans), None))
+        return spans
 
     def encode_text(self, text: str, *, control_tokens: bool = False) -> list[int]:
         """The prompt of a plain completion, with the tokens that the tokenizer puts before every text (Llama's ``<s>``).
@@ -100,6 +147,19 @@ class PromptEncoder:
             raise PromptError("the prompt is empty", param="prompt")
         return ids
 
+    def encode_after(self, text: str) -> list[int]:
+        """A text that goes on from another one: without the tokens that begin one. Raises :class:`PromptError`."""
+        if len(text) > MAX_TEXT_CHARS:
+            raise PromptError(f"the text has more than {MAX_TEXT_CHARS} characters", param="text")
+        return self._encode_piece(text, as_text=True)
+
+    @property
+    def begin_ids(self) -> list[int]:
+        """The tokens that the tokenizer puts before every text: Llama's ``<s>``, GPT-2's none."""
+        whole = self._encode(self._plain, "a", add_special_tokens=True)
+        text = self._encode(self._plain, "a")
+        return whole[: next((n for n in range(len(whole)) if whole[n : n + len(text)] == text), 0)]
+
     def decode(self, ids: list[int]) -> str:
         """The text of tokens, control tokens left out."""
         return str(self._tokenizer.decode(ids, skip_special_tokens=True))
@@ -115,22 +175,17 @@ class PromptEncoder:
             and (token.special or token.content in named or token.content in self._template.literals)
         }
 
-    def _render(self, chat: list[dict[str, Any]]) -> str:
-        try:
-            return self._template.render(
-                **self._special, messages=chat, tools=None, documents=None, add_generation_prompt=True
-            )
-        except TemplateFailed as error:
-            raise PromptError(str(error), param="messages") from error
+    def _marked(self, messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None) -> _Marked:
+        """Checks, and puts markers around control strings, and at the ends of every text so that no two can join.
 
-    def _encode(self, tokenizer: Tokenizer, text: str, *, add_special_tokens: bool = False) -> list[int]:
-        try:
-            return list(tokenizer.encode(text, add_special_tokens=add_special_tokens).ids)
-        except BaseException as error:
-            raise _tokenizer_failed(error) from error
-
-    def _encode_marked(self, chat: list[dict[str, Any]], written: str) -> list[int]:
-        """Renders with markers around control strings, and at the ends of every text so that no two can join."""
+        Where no such string occurs there are no markers. Raises :class:`PromptError`.
+        """
+        chat = _checked(messages)
+        written = "".join(_texts([chat, tools]))
+        if len(written) > MAX_TEXT_CHARS:
+            raise PromptError(f"the messages have more than {MAX_TEXT_CHARS} characters", param="messages")
+        if not self._control_re.search(written):
+            return _Marked(chat, tools, "", "")
         free = (chr(c) for c in _PRIVATE_USE if chr(c) not in written and chr(c) not in self._template.source)
         begin, end = next(free), next(free)
         pattern = self._control_re
@@ -144,11 +199,35 @@ class PromptEncoder:
                 return {key: mark(item) for key, item in value.items()}
             return [mark(item) for item in value] if isinstance(value, list) else value
 
-        rendered = self._render([{key: item if key == "role" else mark(item) for key, item in m.items()} for m in chat])
-        pieces = re.split(f"{begin}({pattern.pattern}){end}|[{begin}{end}]", rendered)
-        ids = self._encode(self._tokenizer, pieces[0])
-        for number, piece in enumerate(pieces[1:], start=1):
-            if piece:
+        marked = [{key: item if key == "role" else mark(item) for key, item in message.items()} for message in chat]
+        return _Marked(marked, mark(tools), begin, end)
+
+    def _render(self, marked: _Marked, *, count: int | None = None, asks: bool = True) -> str:
+        """The first ``count`` messages. ``asks``: and what comes before the assistant's next one."""
+        try:
+            return self._template.render(
+                **self._special, messages=marked.chat[:count], tools=marked.tools, documents=None, add_generation_prompt=asks
+            )  # fmt: skip
+        except TemplateFailed as error:
+            raise PromptError(str(error), param="messages") from error
+
+    def _encode(self, tokenizer: Tokenizer, text: str, *, add_special_tokens: bool = False) -> list[int]:
+        try:
+            return list(tokenizer.encode(text, add_special_tokens=add_special_tokens).ids)
+        except BaseException as error:
+            raise _tokenizer_failed(error) from error
+
+    def _encode_rendered(self, text: str, marked: _Marked, *, is_first: bool) -> list[int]:
+        """``is_first``: the text begins what the model reads."""
+        pieces = [text]
+        if marked.begin:
+            begin, end = marked.begin, marked.end
+            pieces = re.split(f"{begin}({self._control_re.pattern}){end}|[{begin}{end}]", text)
+        ids: list[int] = []
+        for number, piece in enumerate(pieces):
+            if number == 0 and is_first:
+                ids += self._encode(self._tokenizer, piece)
+            elif piece:
                 ids += self._encode_piece(piece, as_text=number % 2 == 1)
         return ids
 

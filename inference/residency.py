@@ -32,7 +32,7 @@ R = TypeVar("R", bound=Resident)
 
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[R]):
-    state: Literal["loading", "ready", "leaving"]
+    state: Literal["loading", "ready", "leaving", "reserved"]
     bytes: int  # expected while loading, then what the resident says
     used: int = 0  # a tick of the clock of uses
     pins: int = 0
@@ -98,6 +98,19 @@ class Residency(Generic[R]):
         finally:
             with self._changed:
                 entry.pins -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def reserve(self, name: str, need_bytes: int) -> Iterator[None]:
+        """Keeps memory free for something that is no resident, until the block ends. Raises :class:`NoRoom`."""
+        with self._changed:
+            self._entries[name] = _Entry(state="reserved", bytes=need_bytes)
+        try:
+            self._make_room(name)
+            yield
+        finally:
+            with self._changed:
+                del self._entries[name]
                 self._changed.notify_all()
 
     def evict(self, digest: str) -> bool:

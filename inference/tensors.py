@@ -38,9 +38,11 @@ class TensorInfo:
 
 
 def load_json(text: bytes) -> Any:
-    """Strict JSON: no duplicate keys, no NaN. Raises :class:`ValueError`, also where ``json`` would raise RecursionError."""
+    """Strict JSON: no duplicate keys, no NaN, nothing infinite. Raises :class:`ValueError`, also where ``json`` would raise RecursionError."""
     try:
-        return json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        return json.loads(
+            text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+        )
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
@@ -54,6 +56,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"it contains {name}, which is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # "1e999" is JSON, and infinite
+        raise ValueError(f"it contains {text[:40]}, which no number here can be")
+    return value
 
 
 def read_header(path: Path) -> dict[str, TensorInfo]:

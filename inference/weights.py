@@ -21,7 +21,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from inference import wire
 from inference.errors import DigestMismatch, PullFailed
-from inference.manifest import ALLOWED, check_path, hash_file, release_digest
+from inference.manifest import check_path, hash_file, release_digest
 
 PROGRESS_INTERVAL_S: Final = 0.5
 SPARE_BYTES: Final = 256 * 1024 * 1024  # disk that a pull leaves free
@@ -29,7 +29,7 @@ LISTING_TIMEOUT_S: Final = 30.0
 
 
 def pull_release(ref: wire.ReleaseRef, cache: Path, *, on_progress: Callable[[float], None] | None = None) -> Path:
-    """Returns the folder of a release, after fetching what is not there yet; an interrupted pull is taken up where it ended.
+    """Returns the folder of a release, after fetching what is not there yet; an interrupted pull fetches no file again that had arrived.
 
     ``on_progress`` hears the fetched share, 0 to 1, from another thread while files arrive. Raises
     :class:`inference.errors.PullFailed` (try again later) and :class:`inference.errors.DigestMismatch` (never these files).
@@ -77,9 +77,10 @@ def _fetch(ref: wire.ReleaseRef, partial: Path) -> None:
     disable_progress_bars()
     try:
         # Asked first, because snapshot_download takes whatever is in the folder for the answer when the store is away.
-        HfApi(endpoint=ref.endpoint, token=ref.token).repo_info(
+        found = HfApi(endpoint=ref.endpoint, token=ref.token).model_info(
             ref.repo_id, revision=ref.digest, timeout=LISTING_TIMEOUT_S
         )
+        names = [sibling.rfilename for sibling in found.siblings or ()]
         snapshot_download(
             ref.repo_id,
             revision=ref.digest,
@@ -87,7 +88,7 @@ def _fetch(ref: wire.ReleaseRef, partial: Path) -> None:
             token=ref.token,
             local_dir=partial,
             cache_dir=partial / ".cache",
-            allow_patterns=list(ALLOWED),
+            allow_patterns=[name for name in names if check_path(name) is None],
         )
     except (OSError, httpx2.HTTPError) as error:
         raise PullFailed(f"{ref.repo_id} could not be fetched: {type(error).__name__}: {error}") from error
@@ -96,12 +97,17 @@ def _fetch(ref: wire.ReleaseRef, partial: Path) -> None:
 def _check(ref: wire.ReleaseRef, partial: Path) -> None:
     """Hashes every file. What is not the release is deleted."""
     shutil.rmtree(partial / ".cache", ignore_errors=True)
-    items = list(partial.iterdir())
-    plain = all(item.is_file() and not item.is_symlink() and check_path(item.name) is None for item in items)
-    found = release_digest(hash_file(item) for item in items) if plain else "files that no release holds"
+    items = {item.relative_to(partial).as_posix(): item for item in partial.rglob("*") if not _is_folder(item)}
+    plain = all(item.is_file() and not item.is_symlink() and check_path(path) is None for path, item in items.items())
+    files = (hash_file(item, name=path) for path, item in items.items())
+    found = release_digest(files) if plain else "files that no release holds"
     if found != ref.digest:
         shutil.rmtree(partial)
         raise DigestMismatch(f"{ref.repo_id} should be {ref.digest} and turned out to be {found}; it was deleted")
+
+
+def _is_folder(item: Path) -> bool:
+    return item.is_dir() and not item.is_symlink()
 
 
 def _size(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Continuous batching for GPT-2 and Llama models. Start reading at ``engine.py``."""
+"""Continuous batching for generators. Start reading at ``engine.py``."""
 
 from inference.engine.engine import Engine
 from inference.engine.loop import EngineLoop

@@ -72,7 +72,7 @@ class Detokenizer:
     """The text of one run. ``push`` a token, get what may be shown now; then look at ``stop_string``."""
 
     def __init__(self, token_bytes: TokenBytes, stop: tuple[str, ...] = ()) -> None:
-        self._bytes = token_bytes
+        self.token_bytes = token_bytes
         self._stop = stop
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._held = ""
@@ -81,7 +81,7 @@ class Detokenizer:
 
     def push(self, token_id: int) -> str:
         """Returns the text that this token lets go. After a stop string is complete, nothing more is let go."""
-        piece = self._bytes[token_id]
+        piece = self.token_bytes[token_id]
         if self._at_start and piece:
             piece, self._at_start = piece.removeprefix(b" "), False
         text = self._utf8.decode(piece)

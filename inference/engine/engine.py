@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -18,22 +19,28 @@ from typing import Any, Final
 import torch
 
 from inference import wire
+from inference.engine.adapters import Adapter
 from inference.engine.detokenizer import Detokenizer, TokenBytes
 from inference.engine.runner import Runner
 from inference.engine.sampler import BAD_LOGITS, Draw, Likelihood, likelihoods, sample
 from inference.engine.scheduler import Scheduler
 from inference.engine.sequence import Output, Request, Sequence
 from inference.errors import InvalidRequest
+from inference.lora import overlaid, read_adapter
 from inference.tokenizer_files import read_eos_ids
 
 MAX_LOGPROBS: Final = 20
 RATE_WINDOW_S: Final = 5.0
+BAD_NUMBERS: Final = {"error_code": "bad_logits", "error": "the model made numbers that are not finite"}
 
 
 class Engine:
-    """Serves one model on one device."""
+    """Serves one model on one device, and any number of adapters of it: each request with one of them, or with none."""
 
-    def __init__(self, runner: Runner, token_bytes: TokenBytes, eos_ids: frozenset[int], scheduler: Scheduler) -> None:
+    def __init__(
+        self, folder: Path, runner: Runner, token_bytes: TokenBytes, eos_ids: frozenset[int], scheduler: Scheduler
+    ) -> None:
+        self._folder = folder
         self._runner = runner
         self._token_bytes = token_bytes
         self.eos_ids = eos_ids
@@ -42,10 +49,12 @@ class Engine:
         self._inbox: list[Sequence] = []
         self._aborted: set[str] = set()
         self._ids: dict[str, Sequence] = {}  # everything submitted and not finished
+        self._adapters: dict[str, Adapter] = {}  # by digest
         self._made: deque[tuple[float, int]] = deque()  # (monotonic time, tokens) of the last steps
         self.vocab_size = runner.vocab_size
         self.context_length = runner.context_length
         self.memory_bytes = runner.memory_bytes
+        self.dtype = str(runner.dtype).removeprefix("torch.")
 
     @classmethod
     def load(
@@ -58,9 +67,10 @@ class Engine:
         max_step_tokens: int = 512,
         kv_tokens: int | None = None,
     ) -> Engine:
-        """Loads a release. ``kv_tokens``: size of the cache, by default what ``max_batch`` full contexts need, within reason.
+        """Loads a release of full weights.
 
-        Raises :class:`inference.errors.UnsupportedModel`, and :class:`OSError` or :class:`ValueError` for a broken folder.
+        ``kv_tokens``: size of the cache, by default what ``max_batch`` full contexts need, within reason. Raises
+        :class:`inference.errors.UnsupportedModel`, and :class:`OSError` or :class:`ValueError` for a broken folder.
         """
         runner = Runner(folder, device=device, dtype=dtype, max_batch=max_batch, kv_tokens=kv_tokens)
         scheduler = Scheduler(
@@ -69,7 +79,7 @@ class Engine:
             kv_tokens=runner.kv_tokens,
             context_length=runner.context_length,
         )
-        return cls(runner, TokenBytes.from_file(folder / "tokenizer.json"), read_eos_ids(folder), scheduler)
+        return cls(folder, runner, TokenBytes.from_file(folder / "tokenizer.json"), read_eos_ids(folder), scheduler)
 
     @property
     def has_work(self) -> bool:
@@ -91,14 +101,31 @@ class Engine:
         since = time.monotonic() - RATE_WINDOW_S
         return sum(count for at, count in list(self._made) if at >= since) / RATE_WINDOW_S
 
+    def add_adapter(self, digest: str, folder: Path) -> int:
+        """Holds the adapter in ``folder`` beside the base, from now on. Returns its bytes of memory. Any thread.
+
+        Raises :class:`inference.errors.UnsupportedModel` where it does not fit, and :class:`OSError` or :class:`ValueError`.
+        """
+        layers = read_adapter(folder, self._runner.model)
+        with overlaid(folder, self._folder) as files:
+            has_own = (folder / "tokenizer.json").exists()
+            token_bytes = TokenBytes.from_file(files / "tokenizer.json") if has_own else self._token_bytes
+            adapter = Adapter(digest=digest, layers=layers, token_bytes=token_bytes, eos_ids=read_eos_ids(files))
+        with self._lock:
+            self._adapters[digest] = adapter
+        return adapter.memory_bytes
+
+    def remove_adapter(self, digest: str) -> None:
+        """Lets go of an adapter; requests that were submitted with it end as they would have. Any thread."""
+        with self._lock:
+            adapter = self._adapters.pop(digest, None)
+        if adapter:
+            self._runner.deltas.forget(adapter)
+
     def submit(self, request: Request) -> None:
         """Accepts a request, or raises :class:`InvalidRequest` before anything is done."""
         self._check(request)
-        limit = min(len(request.prompt_ids) + request.sampling.max_tokens, self.context_length)
-        detokenizer = Detokenizer(self._token_bytes, request.sampling.stop)
-        sequence = Sequence(
-            request=request, tokens=[*request.prompt_ids, *request.heard_ids], limit=limit, detokenizer=detokenizer
-        )
+        sequence = self._sequence(request)
         with self._lock:
             if request.id in self._ids:
                 raise InvalidRequest(f"request {request.id} is being served already", param="id")
@@ -123,7 +150,8 @@ class Engine:
         sampled = [part.sequence for part in step.parts if part.samples]
         if sampled:
             outputs += self._choose(logits, sampled)
-        return outputs
+        scored = [part.sequence for part in step.parts if part.sequence.is_scored]
+        return outputs + [self._tell_scores(s) for s in scored if s.computed == len(s.tokens)]
 
     def end_all(
         self, reason: wire.FinishReason, *, error_code: str | None = None, error: str | None = None
@@ -137,11 +165,27 @@ class Engine:
         self._scheduler.clear()
         return [_last_output(sequence, reason, error_code=error_code, error=error) for sequence in sequences]
 
+    def _sequence(self, request: Request) -> Sequence:
+        made = 0 if request.task == "score" else request.sampling.max_tokens
+        adapter = self._adapters.get(request.adapter) if request.adapter else None
+        if request.adapter and adapter is None:
+            raise InvalidRequest(f"the adapter {request.adapter} is not here", param="adapter")
+        return Sequence(
+            request=request,
+            tokens=[*request.prompt_ids, *request.heard_ids],
+            limit=min(len(request.prompt_ids) + made, self.context_length),
+            detokenizer=Detokenizer(adapter.token_bytes if adapter else self._token_bytes, request.sampling.stop),
+            eos_ids=adapter.eos_ids if adapter else self.eos_ids,
+            adapter=adapter,
+        )
+
     def _check(self, request: Request) -> None:
         prompt, sampling = request.prompt_ids, request.sampling
+        if request.task == "embed":
+            raise InvalidRequest("this model writes text, and makes no embeddings", param="model")
         if not prompt:
             raise InvalidRequest("the prompt is empty", param="prompt_ids")
-        if len(prompt) >= self.context_length:
+        if len(prompt) >= self.context_length + (request.task == "score"):
             message = f"the prompt has {len(prompt)} tokens, and this model reads at most {self.context_length - 1}"
             raise InvalidRequest(message, param="prompt_ids")
         if len(prompt) + len(request.heard_ids) > self.context_length:
@@ -165,7 +209,7 @@ class Engine:
         self._scheduler.add(sequence)
         reason: wire.FinishReason | None = None
         for token in sequence.request.heard_ids:
-            if token not in self.eos_ids:
+            if token not in sequence.eos_ids:
                 sequence.detokenizer.push(token)
             reason = self._end_of(sequence, token)
         return [self._finish(sequence, reason)] if reason else []
@@ -186,24 +230,30 @@ class Engine:
             self._made.popleft()
         return outputs
 
+    def _tell_scores(self, sequence: Sequence) -> Output:
+        if not all(map(math.isfinite, sequence.scores)):
+            assert sequence.row is not None  # it has just been computed
+            self._runner.clear(sequence.row)
+            return self._finish(sequence, "error", **BAD_NUMBERS)
+        return self._finish(sequence, "stop", scores=tuple(sequence.scores))
+
     def _extend(self, sequence: Sequence, token: int, likelihood: Likelihood | None) -> Output:
         if token == BAD_LOGITS:
             assert sequence.row is not None  # it has just been computed
             self._runner.clear(sequence.row)
-            return self._finish(
-                sequence, "error", error_code="bad_logits", error="the model made numbers that are not finite"
-            )
+            return self._finish(sequence, "error", **BAD_NUMBERS)
         index = sequence.output_tokens
         sequence.tokens.append(token)
-        text = "" if token in self.eos_ids else sequence.detokenizer.push(token)
-        logprobs = (self._logprob(token, likelihood),) if likelihood else ()
+        text = "" if token in sequence.eos_ids else sequence.detokenizer.push(token)
+        logprobs = (_logprob(sequence.detokenizer.token_bytes, token, likelihood),) if likelihood else ()
         reason = self._end_of(sequence, token)
         if reason:
             return self._finish(sequence, reason, index=index, token_ids=(token,), text=text, logprobs=logprobs)
         return Output(id=sequence.request.id, index=index, token_ids=(token,), text=text, logprobs=logprobs)
 
     def _end_of(self, sequence: Sequence, token: int) -> wire.FinishReason | None:
-        if token in self.eos_ids or sequence.detokenizer.stop_string is not None:
+        is_end = token in sequence.eos_ids and not sequence.request.ignores_end
+        if is_end or sequence.detokenizer.stop_string is not None:
             return "stop"
         return "length" if len(sequence.tokens) >= sequence.limit else None
 
@@ -216,9 +266,10 @@ class Engine:
             del self._ids[sequence.request.id]
         return _last_output(sequence, reason, **last)
 
-    def _logprob(self, token: int, likelihood: Likelihood) -> wire.TokenLogprob:
-        top = tuple((id_, self._token_bytes.text(id_), logprob) for id_, logprob in likelihood.top)
-        return wire.TokenLogprob(token_id=token, text=self._token_bytes.text(token), logprob=likelihood.chosen, top=top)
+
+def _logprob(token_bytes: TokenBytes, token: int, likelihood: Likelihood) -> wire.TokenLogprob:
+    top = tuple((id_, token_bytes.text(id_), logprob) for id_, logprob in likelihood.top)
+    return wire.TokenLogprob(token_id=token, text=token_bytes.text(token), logprob=likelihood.chosen, top=top)
 
 
 def _last_output(sequence: Sequence, reason: wire.FinishReason, *, text: str = "", **fields: Any) -> Output:

@@ -22,7 +22,7 @@ MIN_WIDTH: Final = 64  # tokens
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """``count`` tokens of a sequence, from ``sequence.computed`` on; the last of them ``samples`` the next token, or not yet."""
+    """``count`` tokens of a sequence, from ``sequence.computed`` on; the last of them ``samples`` the next token, or not (yet)."""
 
     sequence: Sequence
     row: int
@@ -113,7 +113,8 @@ class Scheduler:
         assert sequence.row is not None  # only what runs is computed
         left = len(sequence.tokens) - sequence.computed
         count = min(left, budget)
-        return Part(sequence, sequence.row, sequence.computed, count, samples=count == left)
+        samples = count == left and not sequence.is_scored
+        return Part(sequence, sequence.row, sequence.computed, count, samples)
 
     def _admit(self, sequence: Sequence, keep: list[int]) -> bool:
         """Gives the sequence a row, where there is one. ``keep`` is filled when the width changes under rows in use."""

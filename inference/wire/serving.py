@@ -1,4 +1,4 @@
-"""The messages between the store and its workers, and the names of the places where they are left. Standard library only.
+"""The messages of a run, and the names of the places where they are left. Standard library only.
 
 The store sends a :class:`CompletionSpec` as the one argument of the Celery task ``serve.complete``. The worker answers with
 :class:`Chunk` messages on a Redis stream (``reply_stream``), one stream per gateway process: every entry holds, under the field
@@ -16,7 +16,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
-WIRE_VERSION: Final = 1
+from inference.wire.releases import WIRE_VERSION, ReleaseRef, WireError, check_version
 
 SERVE_TASK: Final = "serve.complete"
 COLD_QUEUE: Final = "serve.cold"
@@ -30,14 +30,11 @@ REPLICA_TTL_S: Final = 5  # a replica that has not reported for this long is gon
 CLAIM_TTL_S: Final = 3600
 
 FinishReason = Literal["stop", "length", "abort", "error"]
-
-
-class WireError(ValueError):
-    """A message that cannot be read: of another version, or malformed."""
+Task = Literal["generate", "embed"]
 
 
 def serve_queue(digest: str) -> str:
-    """The Celery queue of a release that is resident somewhere."""
+    """The Celery queue of a release of full weights that is resident somewhere, and of all its adapters."""
     return f"serve.{digest.removeprefix('sha256:')[:32]}"
 
 
@@ -49,17 +46,6 @@ def reply_stream(gateway_id: str) -> str:
 def claim_key(run_id: str) -> str:
     """The Redis key of the highest epoch of a run that was started or given up."""
     return f"claim:{run_id}"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ReleaseRef:
-    """Where a worker finds a release, and what it must turn out to be."""
-
-    digest: str  # "sha256:<64 hex>" over the manifest of all files
-    repo_id: str  # "acme/bard"
-    endpoint: str  # base URL of the store's Hub protocol
-    token: str  # opens the files of this release only
-    size: int  # bytes of all files
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +63,11 @@ class Sampling:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompletionSpec:
-    """One attempt to serve one run."""
+    """One attempt to serve one run.
+
+    With the task "embed", ``prompt_ids`` are the tokens of one text or more, one after the other, ``lengths`` how many belong to
+    each; the answer is one chunk with an ``embedding``, and of ``sampling`` nothing counts.
+    """
 
     run_id: str
     epoch: int
@@ -87,6 +77,8 @@ class CompletionSpec:
     heard_ids: list[int] = field(default_factory=list)  # output tokens of earlier attempts: go on after them
     sampling: Sampling
     deadline: float  # unix time, seconds: end with "abort" by then
+    task: Task = "generate"
+    lengths: list[int] = field(default_factory=list)  # of the task "embed": tokens of each text
     version: int = WIRE_VERSION
 
     def as_json(self) -> dict[str, Any]:
@@ -96,12 +88,11 @@ class CompletionSpec:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> CompletionSpec:
         """Raises :class:`WireError` on a message of another version or shape."""
-        if data.get("version") != WIRE_VERSION:
-            raise WireError(f"wire version {data.get('version')!r}, this worker speaks {WIRE_VERSION}")
+        check_version(data)
         try:
             sampling = Sampling(**{**data["sampling"], "stop": tuple(data["sampling"]["stop"])})
-            return cls(**{**data, "release": ReleaseRef(**data["release"]), "sampling": sampling})
-        except (KeyError, TypeError) as error:
+            return cls(**{**data, "release": ReleaseRef.from_json(data["release"]), "sampling": sampling})
+        except (KeyError, TypeError, AttributeError) as error:
             raise WireError(f"malformed CompletionSpec: {error}") from error
 
 
@@ -133,6 +124,7 @@ class Chunk:
     run's output tokens so far, so it is the same whoever makes it. A chunk without tokens, finish or error is a keepalive:
     the attempt is queued in the engine or its model is loading (``loading``, 0 to 1). The last chunk has ``finish_reason``
     and ``usage`` (of the whole run, ``heard_ids`` included). With finish_reason "error", ``error_code`` and ``error`` say what.
+    ``embedding`` answers the task "embed": base64 of little-endian float32, the vectors of all texts one after the other.
     """
 
     run_id: str
@@ -148,6 +140,7 @@ class Chunk:
     usage: Usage | None = None
     error_code: str | None = None
     error: str | None = None
+    embedding: str | None = None
 
 
 def _chunk_to_json(chunk: Chunk) -> dict[str, Any]:
@@ -165,6 +158,8 @@ def _chunk_to_json(chunk: Chunk) -> dict[str, Any]:
     if chunk.finish_reason:
         message["f"], message["s"] = chunk.finish_reason, chunk.stop_string
         message["c"], message["m"] = chunk.error_code, chunk.error
+    if chunk.embedding:
+        message["v"] = chunk.embedding
     if chunk.usage:
         message["u"] = (chunk.usage.prompt_tokens, chunk.usage.completion_tokens, chunk.usage.cached_tokens)
     return message
@@ -190,6 +185,7 @@ def _chunk_from_json(m: dict[str, Any]) -> Chunk:
         usage=Usage(prompt_tokens=usage[0], completion_tokens=usage[1], cached_tokens=usage[2]) if usage else None,
         error_code=m.get("c"),
         error=m.get("m"),
+        embedding=m.get("v"),
     )
 
 
@@ -243,6 +239,8 @@ class Replica:
     memory_limit: int  # bytes
     tokens_per_s: float  # over the last seconds
     at: float  # unix time
+    tune_slots: int = 0  # trainings that it can have in hand at once
+    tuning: tuple[int, ...] = ()  # ids of the jobs that it has in hand
 
     def encode(self) -> str:
         return json.dumps(asdict(self), separators=(",", ":"))
@@ -252,6 +250,7 @@ class Replica:
         """Raises :class:`WireError`."""
         try:
             m = json.loads(data)
-            return cls(**{**m, "resident": tuple(m["resident"]), "loading": tuple(m["loading"])})
+            lists = {name: tuple(m.get(name, ())) for name in ("resident", "loading", "tuning")}
+            return cls(**{**m, **lists})
         except (ValueError, KeyError, TypeError) as error:
             raise WireError(f"malformed replica report: {error}") from error

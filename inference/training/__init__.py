@@ -1,0 +1,1 @@
+"""From a file of examples to trained weights."""
