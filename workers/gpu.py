@@ -63,7 +63,7 @@ class Serving(bootsteps.StartStopStep):
 
     def start(self, worker: Any) -> None:
         slots.limit = worker.concurrency
-        Serving.server = Server(slots=worker.concurrency, name=f"{socket.gethostname()}-{os.getpid()}")
+        Serving.server = Server(app, slots=worker.concurrency, name=f"{socket.gethostname()}-{os.getpid()}")
 
     def stop(self, worker: Any) -> None:
         worker.consumer.shutdown()  # at once: a message that Redis has just handed over goes back to the queue
@@ -102,6 +102,33 @@ def complete(message: dict[str, Any]) -> None:
     """Serves one attempt; ``message`` is :meth:`inference.wire.CompletionSpec.as_json`."""
     try:
         Serving.server.complete(message)
+    finally:
+        slots.free()
+
+
+@app.task(name=wire.EVALUATE_TASK)
+def evaluate(message: dict[str, Any]) -> None:
+    """Measures a release; ``message`` is :meth:`inference.wire.EvaluateSpec.as_json`."""
+    try:
+        Serving.server.evaluator.evaluate(message)
+    finally:
+        slots.free()
+
+
+@app.task(name=wire.CONVERT_TASK)
+def convert(message: dict[str, Any]) -> None:
+    """Converts a pickle; ``message`` is :meth:`inference.wire.ConvertSpec.as_json`."""
+    try:
+        Serving.server.converter.convert(message)
+    finally:
+        slots.free()
+
+
+@app.task(name=wire.TUNE_TASK)
+def tune(message: dict[str, Any]) -> None:
+    """Trains; ``message`` is :meth:`inference.wire.TuneSpec.as_json`."""
+    try:
+        Serving.server.tuner.tune(message)
     finally:
         slots.free()
 

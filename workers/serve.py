@@ -7,6 +7,7 @@ import time
 from typing import Any, Final
 
 import redis
+from celery import Celery
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -14,10 +15,13 @@ from inference import wire
 from inference.engine import EngineStopped, InvalidRequest, Output, Request
 from workers import settings
 from workers.attempts import Attempt, Attempts
+from workers.convert import Converter
+from workers.evaluate import Evaluator
 from workers.models import ModelLoadFailed, Models
 from workers.pulse import Pulse
 from workers.queues import Queues
 from workers.stream import Writer
+from workers.tune import Tuner
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +36,8 @@ DRAIN_POLL_S: Final = 0.05
 class Server:
     """Everything of a GPU worker but Celery. Lives as long as the process."""
 
-    def __init__(self, *, slots: int, name: str) -> None:
+    def __init__(self, app: Celery, *, slots: int, name: str) -> None:
+        """``app`` sends what is not of a run: reports of what was measured, converted and trained."""
         self._slots = slots
         self._name = name
         self._stopping = False
@@ -47,6 +52,9 @@ class Server:
         self._attempts = Attempts(self._redis)
         self._writer = Writer(self._redis, self._attempts, worker=name)
         self._models = Models(self.queues, self._writer.put)
+        self.evaluator = Evaluator(app, self._redis, self._models, is_busy=lambda: len(self._attempts) > 0)
+        self.converter = Converter(app, self._redis)
+        self.tuner = Tuner(app, self._redis, self._models, slots=settings.TUNE_SLOTS)
         self.queues.want(wire.COLD_QUEUE)
         self._pulse = Pulse(self._redis, self, name=name)
 
@@ -76,15 +84,16 @@ class Server:
             elif attempt.loop is not None and not attempt.loop.alive:
                 self._end(attempt, "error", code="engine_failed", error="the engine has stopped")
             elif time.monotonic() - attempt.spoke_at >= wire.KEEPALIVE_INTERVAL_S:
-                attempt.loading = None if attempt.loop else self._models.progress(attempt.spec.release.digest)
+                attempt.loading = None if attempt.loop else self._models.progress(attempt.spec.release)
                 said.append(Output(id=attempt.id))
         if said:
             self._writer.put(said)
         self._models.drop_dead()
-        if self._models.has_room and not self._stopping:
-            self.queues.want(wire.COLD_QUEUE)
-        else:
-            self.queues.leave(wire.COLD_QUEUE, wait=False)
+        has_room = self._models.has_room and not self._stopping
+        self._consume(wire.COLD_QUEUE, has_room)
+        self._consume(wire.EVALUATE_QUEUE, has_room and not self.evaluator.is_at_work)
+        self._consume(wire.CONVERT_QUEUE, not (self._stopping or self.converter.is_at_work))
+        self._consume(wire.TUNE_QUEUE, self.tuner.has_room)
         for attempt in self._attempts.superseded():
             self._stop(attempt)
 
@@ -105,12 +114,19 @@ class Server:
             memory_limit=self._models.limit_bytes,
             tokens_per_s=self._models.tokens_per_s,
             at=time.time(),
+            tune_slots=self.tuner.slots,
+            tuning=self.tuner.jobs,
         )
 
     def close(self, *, drain_s: float) -> None:
         """Finishes the attempts in hand, or hands them over after ``drain_s``. No message may come any more."""
         self._stopping = True
+        self.evaluator.close()
+        self.converter.close()
+        self.tuner.close()
+        drained_by = time.monotonic() + drain_s
         self._await_empty(drain_s)
+        self.tuner.await_idle(drained_by - time.monotonic())  # for a last checkpoint of each training
         for attempt in self._attempts.all():
             self._stop(attempt)  # an end that its gateway did not ask for: the run goes on elsewhere
         self._await_empty(HAND_OVER_S)
@@ -120,6 +136,12 @@ class Server:
             self._attempts.remove(attempt)  # their threads go home
         self._models.close()
         self._redis.close()
+
+    def _consume(self, queue: str, is_wanted: bool) -> None:
+        if is_wanted:
+            self.queues.want(queue)
+        else:
+            self.queues.leave(queue, wait=False)
 
     def _await_empty(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
@@ -181,4 +203,7 @@ def _request(attempt: Attempt) -> Request:
         heard_ids=spec.heard_ids,
         sampling=spec.sampling,
         deadline=spec.deadline,
+        task=spec.task,
+        lengths=spec.lengths,
+        adapter=spec.release.digest if spec.release.base else None,
     )

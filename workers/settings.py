@@ -43,6 +43,7 @@ try:
     MAX_STEP_TOKENS = env.int("MAX_STEP_TOKENS", 512)
     MEMORY_LIMIT = env.int("MEMORY_LIMIT", 0)
     TORCH_THREADS = env.int("TORCH_THREADS", 0)
+    TUNE_SLOTS = env.int("TUNE_SLOTS", 1)
     DRAIN_S = env.float("DRAIN_S", 20.0)
     LOG_LEVEL = env.str("LOG_LEVEL", "INFO").upper()
 except EnvError as error:
@@ -56,9 +57,16 @@ for _name, _value, _least in (
     ("MAX_STEP_TOKENS", MAX_STEP_TOKENS, 1),
     ("MEMORY_LIMIT", MEMORY_LIMIT, 0),
     ("TORCH_THREADS", TORCH_THREADS, 0),
+    ("TUNE_SLOTS", TUNE_SLOTS, 0),
     ("DRAIN_S", DRAIN_S, 0),
 ):
     if _value < _least:
         raise BadSetting(f"{_name}={_value} must be {_least} or more.")
 
 WEIGHTS_DIR = DATA_DIR / "weights"
+# What a child that trains may know of this process's environment: where its libraries and its devices are.
+CHILD_ENVIRONMENT: Final = {
+    name: os.environ[name]
+    for name in ("PATH", "LANG", "LD_PRELOAD", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME")
+    if name in os.environ
+}

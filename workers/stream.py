@@ -170,4 +170,5 @@ def _chunk(attempt: Attempt, outputs: list[Output], worker: str) -> wire.Chunk:
         usage=last.usage,
         error_code=last.error_code,
         error=last.error,
+        embedding=last.embedding,
     )
