@@ -1,88 +1,161 @@
-"""Which release a request of the Hub protocol means, and whether its sender may have it."""
+"""Which repository a request of the Hub protocol means, what of it its sender may see, and what they may download."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import ClassVar
 
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from store.catalog.models import Blob, Listing, Release, ReleaseFile
-from store.errors import NotFound, StoreError
-from store.hub.tokens import read_release_token
+from inference.manifest import HELD_OUT, FileEntry, is_image
+from store.accounts.models import TokenScope, User
+from store.catalog.actions.permission import PUBLISHING_ROLES
+from store.catalog.actions.repositories import FileMissing, RevisionMissing, commit_at, files_at
+from store.catalog.models import AccessRequest, Blob, Commit, Listing, Ref, Release, SubmissionStatus, Weights
+from store.errors import NotFound, PermissionDenied
+from store.hub.callers import Caller, TokenRequired, caller_of
 
-COMMIT_CHARS = 40  # the Hub's revisions are Git commits; ours is the beginning of the release's digest
-REVISION = re.compile(r"(?:sha256:)?([0-9a-f]{40,64})")
 MAIN = "main"
+# What everybody who sees the listing may read, whoever may download the weights; images, too.
+SHOWN = ("README.md", "config.json", "LICENSE", "LICENSE.*")
 
 
-class TokenRequired(StoreError):
-    """No token, or one that is forged or expired."""
+class RepositoryMissing(NotFound):
+    """There is no such listing, or not for this caller."""
 
-    code = "hub_token_required"
-    status = 401
-    default_message = "The files of a model are for its owner and for the workers that serve it."
+    code = "repository_not_found"
+    default_message = "Repository not found"
+
+
+class FilesGated(PermissionDenied):
+    """The listing may be seen and called, its files are not for this caller."""
+
+    code: ClassVar[str] = "hub_files_gated"
+
+
+class MayNotWrite(PermissionDenied):
+    """The repository is another organization's, or the member's role only reads."""
+
+    code = "hub_may_not_write"
 
 
 @dataclass(frozen=True, slots=True)
-class HubFile:
-    """A file of a release, its content named by SHA-256; ``size`` is in bytes."""
+class Repository:
+    """A listing as its caller may see it. ``release`` is the one that a worker's token opens: nothing else of it is seen."""
 
-    path: str
-    sha256: str
-    size: int
+    listing: Listing
+    caller: Caller
+    is_member: bool
+    release: Release | None = None
+
+    @property
+    def name(self) -> str:
+        return self.listing.name
+
+    @property
+    def sees_all(self) -> bool:
+        """Members and workers see every file of what they see."""
+        return self.is_member or self.release is not None
+
+    def commit(self, revision: str) -> Commit:
+        """What the revision is for this caller: drafts are their makers', others see what was published. Raises RevisionMissing."""
+        found = commit_at(self.listing, revision) if self.is_member else self._published(revision)
+        if found is None:
+            raise RevisionMissing(f"There is no revision {revision[:100]!r}.")
+        return found
+
+    def files(self, commit: Commit) -> list[FileEntry]:
+        """The files of a commit that this caller may know of, by path. Who could read a provider's own test text could train on it."""
+        return [file for file in files_at(commit) if self.sees_all or file.path != HELD_OUT]
+
+    def file(self, commit: Commit, path: str) -> FileEntry:
+        """A file that this caller may download. Raises FileMissing and FilesGated."""
+        row = None if "\0" in path else commit.files.filter(path=path).select_related("blob").first()
+        if row is None or (path == HELD_OUT and not self.sees_all):
+            raise FileMissing(f"There is no file {path[:200]!r} in this revision.")
+        self.check_download(path)
+        return FileEntry(path, row.blob.size, row.blob_id)
+
+    def check_download(self, path: str = "") -> None:
+        """Whether the caller may have the file; without a path, every file. Raises FilesGated, and TokenRequired of strangers."""
+        weights = self.listing.weights
+        shown = is_image(path) or any(fnmatchcase(path, pattern) for pattern in SHOWN)
+        if self.sees_all or shown or weights == Weights.OPEN:
+            return
+        if weights == Weights.CLOSED:
+            raise FilesGated(f"{self.name} is called here and is not for download: its provider keeps the weights.")
+        user = self.caller.user
+        if not user or not AccessRequest.objects.opening(user).filter(listing=self.listing).exists():
+            raise FilesGated(f"Access to {self.name} is given on request: ask for it on its page, signed in.")
+
+    def refs(self) -> list[Ref]:
+        """Branches and tags that this caller may know of. For others than members ``main`` is what was published."""
+        found = list(self.listing.refs.select_related("commit").order_by("name"))
+        if self.is_member:
+            return found
+        shown = [(ref, self._published(ref.name)) for ref in found]
+        return [Ref(kind=ref.kind, name=ref.name, commit=commit) for ref, commit in shown if commit]
+
+    def _published(self, revision: str) -> Commit | None:
+        release = self.release or self.listing.current_release
+        current = release_commit(release) if release else None
+        if revision == MAIN:
+            return current
+        found = commit_at(self.listing, revision)
+        if found is None or (current and found.digest == current.digest):
+            return found
+        if self.release or not published_releases(self.listing).filter(digest=found.digest).exists():
+            return None
+        return found
 
 
-def commit_of(release: Release) -> str:
-    """The revision by which the Hub's clients know a release: they take 40 hex digits for a fixed commit."""
-    return release.digest.removeprefix("sha256:")[:COMMIT_CHARS]
+def open_repository(request: HttpRequest, repo: str, *, write: bool = False) -> Repository:
+    """The repository ``organization/slug`` for the sender of this request.
 
-
-def open_release(request: HttpRequest, repo: str, revision: str) -> Release:
-    """The release, for the bearer of its token or a signed-in member of its organization. Raises TokenRequired and NotFound."""
-    token = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
-    if token:
-        granted = read_release_token(token)
-        if granted is None:
-            raise TokenRequired("The token is not valid, or has expired.")
-        release = _find(repo, revision)
-        if release is None or release.pk != granted:
-            raise NotFound("There is no such release.")
-        return release
-    if not request.user.is_authenticated:
-        raise TokenRequired
-    release = _find(repo, revision)
-    if release is None or not release.listing.organization.memberships.filter(user_id=request.user.pk).exists():
-        raise NotFound("There is no such release.")
-    return release
-
-
-def _find(repo: str, revision: str) -> Release | None:
-    listing = Listing.objects.named(repo).select_related("organization").first()
+    Raises BadCredentials, RepositoryMissing, TokenRequired (a stranger asks for what they do not see, or writes), ScopeMissing,
+    MayNotWrite.
+    """
+    caller = caller_of(request)
+    if caller.release_id is not None:
+        return _opened_by_worker(caller, repo, write)
+    user = caller.require(TokenScope.WRITE) if write else _reader(caller)
+    found = Listing.objects.visible_to(user or AnonymousUser()).named(repo)
+    listing = found.select_related("organization", "current_release__commit", "base__organization").first()
     if listing is None:
-        return None
-    if revision == MAIN:
-        found = listing.releases.filter(pk=listing.current_release_id or 0)
-    else:
-        match = REVISION.fullmatch(revision)
-        found = listing.releases.filter(digest__startswith=f"sha256:{match[1]}") if match else listing.releases.none()
-    return found.select_related("listing__organization").first()
+        raise RepositoryMissing if user else TokenRequired
+    role = user and listing.organization.memberships.filter(user=user).values_list("role", flat=True).first()
+    if write and role not in PUBLISHING_ROLES:
+        raise MayNotWrite(f"You may not write to {listing.name}.")
+    return Repository(listing, caller, is_member=bool(role))
 
 
-def files_of(release: Release) -> list[HubFile]:
-    """Every file, by path."""
-    rows = release.files.order_by("path").values_list("path", "blob_id", "blob__size")
-    return [HubFile(*row) for row in rows]
+def release_commit(release: Release) -> Commit | None:
+    """The commit that a release was made of: the same files."""
+    return release.commit or Commit.objects.filter(listing=release.listing_id, digest=release.digest).first()
 
 
-def file_of(release: Release, path: str) -> HubFile:
-    """Raises NotFound."""
-    row = ReleaseFile.objects.filter(release=release, path=path).values_list("path", "blob_id", "blob__size").first()
-    if row is None:
-        raise NotFound(f"There is no file {path!r} in this release.")
-    return HubFile(*row)
+def published_releases(listing: Listing) -> QuerySet[Release]:
+    """Those that everybody was shown once, by a submission or by the store's operator."""
+    return listing.releases.filter(Q(submissions__status=SubmissionStatus.PUBLISHED) | Q(submissions=None))
 
 
-def storage_name(file: HubFile) -> str:
+def storage_name(file: FileEntry) -> str:
     """Where the default storage keeps the file's content."""
     return Blob(sha256=file.sha256).storage_name
+
+
+def _reader(caller: Caller) -> User | None:
+    return caller.require(TokenScope.READ) if caller.user else None
+
+
+def _opened_by_worker(caller: Caller, repo: str, write: bool) -> Repository:
+    """A listing that was deleted is opened too: calls that are under way end."""
+    release = (
+        Release.objects.select_related("listing__organization", "commit").filter(pk=caller.release_id or 0).first()
+    )
+    if release is None or release.listing.name != repo or write:
+        raise RepositoryMissing
+    return Repository(release.listing, caller, is_member=False, release=release)
