@@ -18,7 +18,7 @@ from unfold.admin import ModelAdmin, StackedInline, TabularInline
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from store.accounts.actions import ensure_personal_organization
-from store.accounts.models import Membership, Organization, ProviderProfile, User
+from store.accounts.models import Invitation, Membership, Organization, ProviderProfile, User
 from store.staff.read_only import ReadOnlyAdmin, ReadOnlyInline
 
 # allauth and Django register these in the look of Django's own admin.
@@ -105,6 +105,15 @@ class ProviderProfileAdmin(ModelAdmin):
     search_fields = ("organization__slug", "about", "website")
     autocomplete_fields = ("organization",)
     readonly_fields = ("created_at",)
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    list_display = ("email", "organization", "role", "invited_by", "created_at", "sent_at", "accepted_at", "revoked_at")
+    list_filter = ("role", "created_at", ("accepted_at", admin.EmptyFieldListFilter))
+    list_select_related = ("organization", "invited_by")
+    search_fields = ("email", "organization__slug")
+    ordering = ("-created_at",)
 
 
 @admin.register(UserSession)

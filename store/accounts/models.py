@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models.functions import Lower
+from django.db.models import Q
+from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -110,6 +112,48 @@ class Membership(models.Model):
         return f"{self.user_id} in {self.organization_id}: {self.role}"
 
 
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open(self) -> InvitationQuerySet:
+        """Neither accepted, taken back nor expired."""
+        return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=Now())
+
+
+class Invitation(models.Model):
+    """A place in an organization, for whoever has this e-mail address. The row is the outbox of its mail: ``sent_at`` is null while that is due."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField(_("e-mail address"))  # in lower case
+    role = models.CharField(_("role"), max_length=10, choices=Role)
+    invited_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    accepted_by = models.ForeignKey(User, null=True, on_delete=models.SET_NULL, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)  # times that its mail was tried
+    due_at = models.DateTimeField(
+        db_default=Now()
+    )  # the mail is not sent before; a sender that has it in hand moves this on
+    sent_at = models.DateTimeField(null=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "email"],
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="invitation_open_once",
+            )
+        ]
+        indexes = [models.Index(fields=["due_at"], condition=Q(sent_at=None), name="invitation_mail_due")]
+
+    def __str__(self) -> str:
+        return f"{self.email} to {self.organization_id} as {self.role}"
+
+
 class ProviderProfile(models.Model):
     """An organization that publishes models: having one is what makes it a provider."""
 
@@ -124,3 +168,40 @@ class ProviderProfile(models.Model):
 
     def __str__(self) -> str:
         return str(self.organization)
+
+
+class TokenScope(models.TextChoices):
+    READ = "read", _("Read what you can see: private models, usage, figures")
+    WRITE = "write", _("Upload, publish and price models")
+    KEYS = "keys", _("Make and revoke API keys, which spend credit")
+    PAYOUTS = "payouts", _("Pay out what your organizations have earned, to their own bank accounts")
+    MEMBERS = "members", _("Invite people to your organizations, and change who belongs to them")
+
+
+class AccessTokenQuerySet(models.QuerySet["AccessToken"]):
+    def usable(self) -> AccessTokenQuerySet:
+        """Neither revoked nor expired, of a user who may sign in."""
+        return self.filter(Q(expires_at=None) | Q(expires_at__gt=Now()), revoked_at=None, user__is_active=True)
+
+
+class AccessToken(models.Model):
+    """Acts for a user on the Hub protocol and under ``/api``, within its scopes. The secret is shown once."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="access_tokens")
+    name = models.CharField(_("name"), max_length=100)
+    prefix = models.CharField(max_length=16)  # the part of the secret that is shown
+    digest = models.BinaryField(max_length=32, unique=True)  # SHA-256 of the secret
+    scopes = ArrayField(models.CharField(max_length=8, choices=TokenScope))
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = AccessTokenQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("access token")
+        verbose_name_plural = _("access tokens")
+
+    def __str__(self) -> str:
+        return f"{self.prefix} of {self.user_id}"

@@ -14,10 +14,11 @@ TAIL_BYTES = 3
 
 # First parts of an address that mean something else, now or by any sensible guess later.
 RESERVED_WORDS = """
-about account accounts admin api assets auth billing blog catalog chat checkout console contact datasets docs download
-favicon files fleet health healthz help home hub i18n jobs keys legal login logout market media metrics model models new
-official org organizations payouts playground policies pricing privacy provider providers public robots root runs search
-security settings signin signup site spaces static status store support system terms test tune usage user users v1 v2
+about account accounts admin api appeals assets auth billing blog catalog categories chat checkout compare console contact
+data datasets docs download favicon favourites files fleet health healthz help home hub i18n invitations jobs keys legal lfs login logout market media metrics model models
+moderation new official org organizations payouts playground policies pricing privacy provider providers public publish
+rankings reports repos requests reviews robots root runs schema search security settings signin signup site spaces static
+status store stripe subscriptions support system terms test tokens tune uploads usage user users v1 v2
 wallet webhooks well-known www
 """
 RESERVED = frozenset(RESERVED_WORDS.split())

@@ -39,7 +39,9 @@ class Fleet:
             self._seen_at = time.monotonic()
 
     def route(self, digest: str) -> str:
-        """The Celery queue for a release: that of its replicas, or the one from which any worker with room takes."""
+        """The Celery queue for a release of full weights, with all its adapters: that of its replicas, or the one from which any
+        worker with room takes.
+        """
         return wire.serve_queue(digest) if digest in self._resident else wire.COLD_QUEUE
 
     def has_workers(self) -> bool:

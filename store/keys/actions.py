@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from store.accounts.models import Membership, Organization, Role, User
 from store.catalog.models import CALLABLE, Listing
 from store.errors import InvalidRequest, NotFound, PermissionDenied
+from store.keys.budgets import MAX_BUDGET_NANO, set_limit
 from store.keys.grants import InvalidKey
 from store.keys.models import ApiKey, Budget, KeyUse, Period
 from store.keys.secret import digest_of, new_secret, shown_prefix
@@ -22,7 +23,6 @@ from store.ledger.models import WalletKind
 
 KEY_KEEPERS = (Role.OWNER, Role.ADMIN, Role.DEVELOPER)
 MAX_RATE = 100_000_000  # requests or tokens per minute; far below where the limiter's integers end
-MAX_BUDGET_NANO = 10**9 * 10**9  # a billion dollars
 MAX_GRACE_S = 30 * 24 * 3600
 MAX_NAME = 80
 
@@ -197,6 +197,9 @@ def _set_budgets(api_key: ApiKey, budgets: Sequence[BudgetSpec], listings: Seque
         if (budget.listing, budget.period) not in wanted:
             budget.delete()
     for (listing, name), limit_nano in wanted.items():
-        Budget.objects.update_or_create(
-            api_key=api_key, listing=listing, period=name, defaults={"limit_nano": limit_nano}
-        )
+        budget, is_new = Budget.objects.get_or_create(
+            organization_id=api_key.organization_id, api_key=api_key, listing=listing, period=name,
+            defaults={"limit_nano": limit_nano},
+        )  # fmt: skip
+        if not is_new and budget.limit_nano != limit_nano:
+            set_limit(budget, limit_nano)

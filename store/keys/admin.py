@@ -12,12 +12,12 @@ from store.staff.read_only import ReadOnlyAdmin, ReadOnlyInline
 
 class BudgetInline(ReadOnlyInline):
     model = Budget
-    fields = ("listing", "period", "limit_nano")
+    fields = ("listing", "period", "limit_nano", "is_hard")
 
 
 class BudgetUseInline(ReadOnlyInline):
     model = BudgetUse
-    fields = ("starts_on", "used_nano")
+    fields = ("starts_on", "used_nano", "refused_at")
     ordering = ("-starts_on",)
 
 
@@ -45,8 +45,16 @@ class ApiKeyAdmin(ReadOnlyAdmin):
 
 @admin.register(Budget)
 class BudgetAdmin(ReadOnlyAdmin):
-    list_display = ("api_key", "listing", "period", in_dollars("limit_nano", _("limit")))
-    list_filter = ("period",)
-    list_select_related = ("api_key", "listing__organization")
-    search_fields = ("api_key__prefix",)
+    list_display = (
+        "organization",
+        "member",
+        "api_key",
+        "listing",
+        "period",
+        in_dollars("limit_nano", _("limit")),
+        "is_hard",
+    )
+    list_filter = ("period", "is_hard")
+    list_select_related = ("organization", "member", "api_key", "listing__organization")
+    search_fields = ("organization__slug", "member__email", "api_key__prefix")
     inlines = (BudgetUseInline,)

@@ -56,6 +56,11 @@ def check_network(grant: KeyGrant, address: str) -> None:
         raise NetworkDenied
 
 
+def opens_now(api_key_id: int, listing_id: int) -> bool:
+    """Whether the key opens the listing at this moment, whatever a grant that was kept says."""
+    return ApiKey.objects.live().filter(pk=api_key_id, listings=listing_id).exists()
+
+
 def read_grants(digests: Sequence[bytes]) -> dict[bytes, KeyGrant]:
     """The grants of live keys by digest: one query. An old secret that is still good after a rotation opens the same."""
     now = timezone.now()

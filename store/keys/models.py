@@ -12,8 +12,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from store.accounts.models import Organization, User
+from store.accounts.models import Membership, Organization, Role, User
 from store.catalog.models import Listing
+
+BUDGET_KEEPERS = (Role.OWNER, Role.ADMIN, Role.BILLING)  # who may set what others may spend
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -80,22 +82,76 @@ def period_starts_on(period: str, today: date) -> date:
     return today.replace(day=1) if period == Period.MONTH else today
 
 
-class Budget(models.Model):
-    """The most that a key may spend in a period (UTC), on all its listings or on one."""
+def default_alert_percents() -> list[int]:
+    return [50, 80, 100]
 
-    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="budgets")
+
+class BudgetQuerySet(models.QuerySet["Budget"]):
+    def visible_to(self, user: Any) -> BudgetQuerySet:
+        """All of an organization to those who keep its budgets; to its other members those that bind what they do themselves."""
+        if not user.is_authenticated:
+            return self.none()
+        kept = Membership.objects.filter(user=user, role__in=BUDGET_KEEPERS).values("organization")
+        binding = Q(api_key=None, member=None) | Q(member=user) | Q(api_key__created_by=user)
+        mine = Organization.objects.visible_to(user)
+        return self.filter(Q(organization__in=kept) | binding, organization__in=mine)
+
+    def full(self) -> BudgetQuerySet:
+        """With all that a page or an answer names."""
+        return self.select_related("organization", "api_key", "member", "listing__organization")
+
+
+class Budget(models.Model):
+    """The most that may be spent in a period (UTC): by an organization, by one of its members or by a key; on all models, or on one.
+
+    A member spends by keys that they made, in the playground and by trainings. A hard budget refuses what it cannot hold; a soft one only
+    tells. It counts from when it is made. Changed, and its uses with it, under the lock of the organization's credit wallet.
+    """
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="budgets")
+    api_key = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.CASCADE, related_name="budgets")
+    member = models.ForeignKey(User, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     listing = models.ForeignKey(Listing, null=True, blank=True, on_delete=models.CASCADE, related_name="+")
     period = models.CharField(max_length=5, choices=Period)
     limit_nano = models.BigIntegerField()
+    is_hard = models.BooleanField(default=True, db_default=True)
+    alert_percents = ArrayField(
+        models.PositiveSmallIntegerField(), default=default_alert_percents
+    )  # of the limit, once spent
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    objects = BudgetQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("budget")
+        verbose_name_plural = _("budgets")
         constraints = [
-            models.UniqueConstraint(fields=["api_key", "listing", "period"], name="budget_once", nulls_distinct=False),
+            models.UniqueConstraint(
+                fields=["organization", "api_key", "member", "listing", "period"],
+                name="budget_once",
+                nulls_distinct=False,
+            ),
             models.CheckConstraint(condition=Q(limit_nano__gte=0), name="budget_not_negative"),
+            models.CheckConstraint(condition=Q(api_key=None) | Q(member=None), name="budget_of_one_spender"),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "member"], condition=Q(api_key=None), name="budget_of_organization")
         ]
 
     def __str__(self) -> str:
-        return f"{self.api_key_id}: {self.limit_nano} {self.period}"
+        return f"{self.spender}: {self.limit_nano} {self.period}"
+
+    @property
+    def spender(self) -> str:
+        """Whose spending it limits: an organization's name, a member's address, a key's name and prefix."""
+        if self.api_key:
+            return f"{self.api_key.name} ({self.api_key.prefix}…)"
+        return self.member.email if self.member else self.organization.slug
+
+    @property
+    def scope(self) -> str:
+        """``organization``, ``member`` or ``key``."""
+        return "key" if self.api_key_id else "member" if self.member_id else "organization"
 
 
 class BudgetUse(models.Model):
@@ -104,6 +160,7 @@ class BudgetUse(models.Model):
     budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="uses")
     starts_on = models.DateField()
     used_nano = models.BigIntegerField(default=0)
+    refused_at = models.DateTimeField(null=True)  # when it first refused something, under the limit that it has now
 
     class Meta:
         constraints = [

@@ -121,6 +121,16 @@ def lock_wallets_of(hold_ids: Iterable[UUID]) -> None:
     )
 
 
+def lock_wallets(wallet_ids: Iterable[int]) -> dict[int, int]:
+    """Locks these wallets until the transaction ends, in the order that all keep; what is available on each, by id."""
+    rows = execute(
+        """SELECT id, posted_nano - held_nano FROM ledger_wallet WHERE id = ANY(%s::bigint[])
+           ORDER BY kind <> 'credit', id FOR NO KEY UPDATE""",
+        array(wallet_ids),
+    )
+    return dict(rows)
+
+
 def sinks(provider_ids: Iterable[int]) -> tuple[dict[int, int], int]:
     """Ids of the wallets that a charge ends in: the providers' earnings by organization, and the platform's.
 

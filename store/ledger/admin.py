@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from store.ledger.dollars import dollars
-from store.ledger.models import Hold, Transfer, Wallet
+from store.ledger.models import Freeze, Hold, SharesPlan, Transfer, Wallet
 from store.staff.read_only import ReadOnlyAdmin
 
 
@@ -40,7 +40,8 @@ class WalletAdmin(ReadOnlyAdmin):
 @admin.register(Transfer)
 class TransferAdmin(ReadOnlyAdmin):
     list_display = ("key", "kind", "debit", "credit", in_dollars("amount_nano", _("amount")), "created_at")
-    list_filter = ("kind", "created_at")
+    # A figure of the dashboard is a link to its rows: by what moved, between which kinds of wallets, and whose.
+    list_filter = ("kind", "debit__kind", "credit__kind", "created_at")
     list_select_related = ("debit__organization", "credit__organization")
     search_fields = ("=key", "debit__organization__slug", "credit__organization__slug")
     ordering = ("-id",)
@@ -55,4 +56,23 @@ class HoldAdmin(ReadOnlyAdmin):
     list_filter = ("status", "created_at")
     list_select_related = ("wallet__organization",)
     search_fields = ("=id", "wallet__organization__slug")
+    ordering = ("-id",)
+
+
+@admin.register(SharesPlan)
+class SharesPlanAdmin(ReadOnlyAdmin):
+    list_display = (
+        "id", "commission_ppm", "royalty_organizations", "royalty_ppms", "cap_ppm", "rest", "rest_is_royalty", "created_at",
+    )  # fmt: skip
+    list_select_related = ("rest",)
+    search_fields = ("=id", "rest__slug")
+    ordering = ("-id",)
+
+
+@admin.register(Freeze)
+class FreezeAdmin(ReadOnlyAdmin):
+    list_display = ("organization", "what", "created_at", "lifted_at")
+    list_filter = ("what", ("lifted_at", admin.EmptyFieldListFilter))
+    list_select_related = ("organization",)
+    search_fields = ("organization__slug",)
     ordering = ("-id",)

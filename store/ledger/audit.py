@@ -44,14 +44,14 @@ def register(*checks: Check) -> None:
     _checks.update({check.name: check for check in checks})
 
 
-def audit() -> list[Mismatch]:
-    """The first MOST_NAMED mismatches of the books; none if they are right."""
+def audit(most: int = MOST_NAMED) -> list[Mismatch]:
+    """The first ``most`` mismatches of the books; none if they are right."""
     checks = list(_checks.values())
     parts = [
         f"SELECT {number} AS part, q.a::text, q.b::text, q.c::text FROM ({check.query}) AS q (a, b, c)"
         for number, check in enumerate(checks)
     ]
-    rows = execute(" UNION ALL ".join(parts).replace("%", "%%") + " LIMIT %s", MOST_NAMED)
+    rows = execute(" UNION ALL ".join(parts).replace("%", "%%") + " LIMIT %s", most)
     return [
         Mismatch(check=checks[part].name, row=row, expected=expected, found=found, remedy=checks[part].remedy)
         for part, row, expected, found in rows
@@ -97,5 +97,27 @@ register(
         name="sum of all wallets",
         query="SELECT 'all wallets', 0, sum(posted_nano) FROM ledger_wallet HAVING sum(posted_nano) <> 0",
         remedy="Money appeared or vanished: the wallets named under 'posted balance' say where.",
+    ),
+    Check(
+        name="credited count",
+        query="""
+            SELECT 'wallet ' || w.id, coalesce(t.sum, 0), w.credited_nano
+            FROM ledger_wallet w LEFT JOIN (
+                SELECT wallet, sum(came) FROM (
+                    SELECT credit_id AS wallet, amount_nano AS came FROM ledger_transfer WHERE kind <> 'return'
+                    UNION ALL SELECT debit_id, -amount_nano FROM ledger_transfer WHERE kind = 'clawback') AS legs GROUP BY wallet
+            ) AS t ON t.wallet = w.id
+            WHERE w.credited_nano <> coalesce(t.sum, 0)""",
+        remedy="What is held back is computed from this count, and it is not the sum of the transfers: a trigger was switched off. "
+        + CORRECT,
+    ),
+    Check(
+        name="newest mark of earnings",
+        query="""
+            SELECT 'wallet ' || m.wallet_id || ', mark ' || m.id, 'at most ' || coalesce(sum(t.amount_nano), 0), m.credited_nano
+            FROM (SELECT DISTINCT ON (wallet_id) * FROM ledger_earningsmark ORDER BY wallet_id, at DESC, id DESC) AS m
+            LEFT JOIN ledger_transfer t ON t.credit_id = m.wallet_id AND t.kind <> 'return' AND t.created_at <= m.at
+            GROUP BY m.wallet_id, m.id, m.credited_nano HAVING m.credited_nano > coalesce(sum(t.amount_nano), 0)""",
+        remedy="The mark makes earnings available before they were there: delete it. The next one is made within the hour.",
     ),
 )

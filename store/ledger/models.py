@@ -7,6 +7,8 @@ a hold is resolved once. Writes go through ``ledger.actions``.
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -17,8 +19,11 @@ from store.accounts.models import Organization
 
 class WalletKind(models.TextChoices):
     CREDIT = "credit", _("Credit")  # what an organization can spend: never below zero
-    EARNINGS = "earnings", _("Earnings")  # what a provider has earned
+    DISPUTED = "disputed", _("Disputed")  # what a customer's bank has taken back for now
+    EARNINGS = "earnings", _("Earnings")  # what a provider has earned, and was not paid yet: never below zero
+    IN_FLIGHT = "in_flight", _("In flight")  # payouts that a provider has asked for, and that have not arrived
     PLATFORM = "platform", _("Platform")  # what the store has earned
+    TAX = "tax", _("Tax")  # what customers paid of it, and the store owes to its tax offices
     BANK = "bank", _("Bank")  # the outside world: money that came in is negative here
     TEST_BANK = "test_bank", _("Test bank")  # the same, for money that does not exist
 
@@ -32,6 +37,8 @@ class Wallet(models.Model):
     kind = models.CharField(max_length=10, choices=WalletKind)
     posted_nano = models.BigIntegerField(_("posted"), default=0, editable=False)
     held_nano = models.BigIntegerField(_("held"), default=0, editable=False)
+    # All that ever came in. A payout that came back does not count again, and what was clawed back is taken off (see ledger.earnings).
+    credited_nano = models.BigIntegerField(_("credited"), default=0, db_default=0, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -41,6 +48,10 @@ class Wallet(models.Model):
             models.CheckConstraint(condition=Q(held_nano__gte=0), name="wallet_held_not_negative"),
             models.CheckConstraint(
                 condition=~Q(kind="credit") | Q(posted_nano__gte=F("held_nano")), name="wallet_credit_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind__in=("earnings", "in_flight")) | Q(posted_nano__gte=0),
+                name="wallet_of_a_provider_not_negative",
             ),
         ]
 
@@ -53,12 +64,35 @@ class Wallet(models.Model):
         return self.posted_nano - self.held_nano
 
 
+class EarningsMark(models.Model):
+    """What had come into an earnings wallet at a moment: by it, all of that was there at ``at``. See ``ledger.earnings``."""
+
+    wallet = models.ForeignKey(
+        Wallet, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="marks"
+    )
+    at = models.DateTimeField()
+    credited_nano = models.BigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["wallet", "-at"], name="earnings_mark_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.credited_nano} in {self.wallet_id} at {self.at}"
+
+
 class TransferKind(models.TextChoices):
     TOPUP = "topup", _("Top-up")
     USAGE = "usage", _("Usage")
     COMMISSION = "commission", _("Commission")
     ROYALTY = "royalty", _("Royalty")
     GRANT = "grant", _("Grant")
+    REFUND = "refund", _("Refund")
+    DISPUTE = "dispute", _("Dispute")
+    PAYOUT = "payout", _("Payout")
+    PAYOUT_FEE = "payout_fee", _("Fee of a payout")
+    RETURN = "return", _("Payout returned")
+    CLAWBACK = "clawback", _("Earnings taken back")
+    TAX = "tax", _("Tax")
     CORRECTION = "correction", _("Correction")
 
 
@@ -85,10 +119,50 @@ class Transfer(models.Model):
         indexes = [
             models.Index(fields=["debit", "-id"], name="transfer_of_debit"),
             models.Index(fields=["credit", "-id"], name="transfer_of_credit"),
+            BrinIndex(fields=["created_at"], name="transfer_when", autosummarize=True),  # rows come in order of time
         ]
 
     def __str__(self) -> str:
         return self.key
+
+
+class SharesPlan(models.Model):
+    """Who shares a charge, in which parts (see ``ledger.shares``): frozen when it was held. A content is one row, which never changes."""
+
+    commission_ppm = models.PositiveIntegerField()  # of the charge
+    # The nearest base first. No organization that a wallet belongs to is ever deleted, so the ids are good for ever.
+    royalty_organizations = ArrayField(models.BigIntegerField(), default=list)
+    royalty_ppms = ArrayField(models.PositiveIntegerField(), default=list)  # of the charge, in the same order
+    cap_ppm = models.PositiveIntegerField()  # of what the commission leaves, for all royalties together
+    rest = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )  # has what is left
+    rest_is_royalty = models.BooleanField(default=False)  # where the seller is who pays
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=[
+                    "rest",
+                    "royalty_organizations",
+                    "royalty_ppms",
+                    "commission_ppm",
+                    "cap_ppm",
+                    "rest_is_royalty",
+                ],
+                name="shares_plan_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(royalty_organizations__len=F("royalty_ppms__len"))
+                & Q(commission_ppm__lte=1_000_000, cap_ppm__lte=1_000_000),
+                name="shares_plan_sane",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        owed = zip(self.royalty_organizations, self.royalty_ppms, strict=True)
+        return f"{self.commission_ppm} to the store, {', '.join(f'{ppm} to {one}' for one, ppm in owed)}, the rest to {self.rest_id}"
 
 
 class HoldStatus(models.TextChoices):
@@ -129,3 +203,33 @@ class Hold(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Frozen(models.TextChoices):
+    SPENDING = "spending", _("Spending")  # nothing new is held on its credit
+    PAYOUTS = "payouts", _("Payouts")  # nothing of its earnings is paid out
+
+
+class FreezeQuerySet(models.QuerySet["Freeze"]):
+    def current(self) -> FreezeQuerySet:
+        """Those that nobody has lifted."""
+        return self.filter(lifted_at=None)
+
+
+class Freeze(models.Model):
+    """What an organization may not do with its money until somebody lifts it. Set and lifted by ``ledger.freezing`` only."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="freezes")
+    what = models.CharField(max_length=8, choices=Frozen)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    lifted_at = models.DateTimeField(null=True)
+
+    objects = FreezeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "what"], condition=Q(lifted_at=None), name="freeze_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.what} of {self.organization_id}"

@@ -28,6 +28,35 @@ def charge(rates: Rates, *, prompt_tokens: int, output_tokens: int, cached_token
     return -(-exact // TOKENS_PER_PRICE) + rates.request_nano
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Covered:
+    """Tokens of a run that are paid already: of the prompt, whatever part of it comes from a cache, and of the output."""
+
+    input: int = 0
+    output: int = 0
+
+
+NOT_COVERED = Covered()
+
+
+def charge_beyond(
+    rates: Rates, covered: Covered, *, prompt_tokens: int, output_tokens: int, cached_tokens: int = 0
+) -> int:
+    """Nano-dollars for what of a run is not covered: of the prompt the dearer tokens are covered first. The price per request stays."""
+    of_cache = max(covered.input - (prompt_tokens - cached_tokens), 0)
+    return charge(
+        rates,
+        prompt_tokens=prompt_tokens - covered.input,
+        cached_tokens=cached_tokens - of_cache,
+        output_tokens=output_tokens - covered.output,
+    )
+
+
+def training_charge(price_nano: int, tokens: int) -> int:
+    """Nano-dollars for training ``tokens`` at ``price_nano`` for a million."""
+    return -(-price_nano * tokens // TOKENS_PER_PRICE)
+
+
 def affordable_tokens(rates: Rates, *, prompt_tokens: int, amount_nano: int, at_most: int) -> int:
     """The most output tokens, 0 to ``at_most``, that a run can make for ``amount_nano``. Exact: one more would cost more.
 

@@ -6,17 +6,17 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from store.ledger.admin import in_dollars
-from store.runs.models import Gateway, Run
+from store.runs.models import FreeUse, Gateway, Run
 from store.staff.read_only import ReadOnlyAdmin
 
 
 @admin.register(Run)
 class RunAdmin(ReadOnlyAdmin):
     list_display = (
-        "id", "organization", "listing", "api_key", "status", "prompt_tokens", "output_tokens", in_dollars("charge_nano", _("charge")), "attempts", "opened_at",
+        "id", "organization", "listing", "api_key", "status", "prompt_tokens", "output_tokens", in_dollars("charge_nano", _("charge")), in_dollars("free_nano", _("free")), "shares", "attempts", "opened_at",
     )  # fmt: skip
     list_filter = ("status", "endpoint", "finish_reason", "error_code", "opened_at")
-    list_select_related = ("organization", "listing__organization", "api_key")
+    list_select_related = ("organization", "listing__organization", "api_key", "shares")
     search_fields = ("=id", "=request_id", "organization__slug", "api_key__prefix", "listing__slug")
     ordering = ("-id",)
 
@@ -25,3 +25,11 @@ class RunAdmin(ReadOnlyAdmin):
 class GatewayAdmin(ReadOnlyAdmin):
     list_display = ("id", "started_at", "heartbeat_at", "suspected_at")
     ordering = ("-heartbeat_at",)
+
+
+@admin.register(FreeUse)
+class FreeUseAdmin(ReadOnlyAdmin):
+    list_display = ("organization", "listing", "starts_on", in_dollars("used_nano", _("used")))
+    list_filter = ("starts_on",)
+    list_select_related = ("organization", "listing__organization")
+    search_fields = ("organization__slug", "listing__slug")

@@ -46,8 +46,10 @@ class Attempts:
             heard_ids=stream.heard_ids.copy(),
             sampling=dataclasses.replace(call.sampling, max_tokens=stream.max_tokens, seed=_seed(stream)),
             deadline=time.time() + settings.RUN_DEADLINE_S - (time.monotonic() - stream.opened_at),
+            task=call.task,
+            lengths=call.lengths,
         )
-        self._sender.send(spec, queue=self._fleet.route(call.release.digest))
+        self._sender.send(spec, queue=self._fleet.route(call.release.engine_digest))
 
     async def was_claimed(self, stream: RunStream) -> bool:
         """Whether some worker has started the current epoch. Raises RedisError and OSError."""

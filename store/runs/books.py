@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from store.errors import Conflict, NotFound, StoreError
+from store.keys.caps import BudgetExceeded as BudgetExceeded
 from store.ledger.errors import InsufficientCredit as InsufficientCredit
 from store.runs.models import Endpoint, RunStatus
 
@@ -15,14 +16,6 @@ class ModelNotFound(NotFound):
 
     code = "model_not_found"
     default_message = "The model does not exist, or you do not have access to it."
-
-
-class BudgetExceeded(StoreError):
-    """A budget of the key cannot hold the worst case of the run."""
-
-    code = "budget_exceeded"
-    status = 402
-    default_message = "The budget of this key does not cover this request."
 
 
 class TooManyParallel(StoreError):

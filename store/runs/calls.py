@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from inference import wire
 from store.errors import InvalidRequest, StoreError
@@ -30,7 +30,7 @@ class Call:
     """``sampling.max_tokens`` is the most that the client, the context and the key's rates allow; what the hold affords replaces it.
 
     ``is_capped`` is False where the client named no limit: then its money is one too. ``tokens_taken`` were counted against the
-    key's tokens per minute before the call, and are corrected after it.
+    key's tokens per minute before the call, and are corrected after it. ``task`` and ``lengths`` are those of the worker's spec.
     """
 
     organization_id: int
@@ -48,3 +48,5 @@ class Call:
     has_seed: bool
     tokens_taken: int = 0
     replay: ReplayKey | None = None
+    task: wire.Task = "generate"
+    lengths: list[int] = field(default_factory=list)

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy as _
 from store.accounts.models import Organization, User
 from store.catalog.models import Listing, Price, Release
 from store.keys.models import ApiKey
-from store.ledger.models import Hold
+from store.ledger.models import Hold, SharesPlan
+from store.subscriptions.models import SubscriptionPeriod
 
 
 class Gateway(models.Model):
@@ -29,6 +30,31 @@ class Gateway(models.Model):
         return str(self.id)
 
 
+class FreeUse(models.Model):
+    """What an organization has used, and has open runs that may use, of a listing's free allowance in a month (UTC).
+
+    Changed under the lock of the organization's credit wallet, as everything is that its runs spend.
+    """
+
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
+    listing = models.ForeignKey(
+        Listing, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
+    starts_on = models.DateField()  # the first day of the month
+    used_nano = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "listing", "starts_on"], name="free_use_once"),
+            models.CheckConstraint(condition=Q(used_nano__gte=0), name="free_use_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.organization_id} of {self.listing_id} from {self.starts_on}: {self.used_nano}"
+
+
 class RunStatus(models.TextChoices):
     OPEN = "open", _("Running")
     SUCCEEDED = "succeeded", _("Succeeded")
@@ -39,6 +65,7 @@ class RunStatus(models.TextChoices):
 class Endpoint(models.TextChoices):
     CHAT = "chat", _("Chat")
     COMPLETION = "completion", _("Completion")
+    EMBEDDING = "embedding", _("Embedding")
     PLAYGROUND = "playground", _("Playground")
 
 
@@ -76,11 +103,25 @@ class Run(models.Model):
     )  # has the run's id
     gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, db_index=False, related_name="runs")
     budget_uses = ArrayField(models.BigIntegerField(), default=list)  # ids of the BudgetUse rows that hold its amount
+    # Of the free allowance: what the run may take while it is open, what it took when it has ended. It is not in the charge.
+    free_nano = models.BigIntegerField(default=0)
+    free_use = models.ForeignKey(
+        FreeUse, null=True, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
+    # Of the tokens that a subscription's month includes: what it may take while it is open, what it took when it has ended.
+    included_input = models.PositiveIntegerField(db_default=0)
+    included_output = models.PositiveIntegerField(db_default=0)
+    period = models.ForeignKey(
+        SubscriptionPeriod, null=True, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
     endpoint = models.CharField(max_length=12, choices=Endpoint)
     status = models.CharField(max_length=10, choices=RunStatus, default=RunStatus.OPEN)
     request_id = models.CharField(max_length=64)
     is_stream = models.BooleanField(default=False)
     commission_ppm = models.PositiveIntegerField()  # the platform's share of the charge, parts per million, at the hold
+    shares = models.ForeignKey(  # how the charge is shared, at the hold; null: between the provider and the platform
+        SharesPlan, null=True, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
     prompt_tokens = models.PositiveIntegerField()
     max_tokens = models.PositiveIntegerField()  # what the hold affords
     output_tokens = models.PositiveIntegerField(default=0)

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,18 +45,26 @@ _encoders: OrderedDict[str, PromptEncoder] = OrderedDict()  # by release digest
 _loading = threading.Lock()
 
 
-async def listing_named(name: str) -> CallableListing | None:
-    """The listing of a full name, if it can be called; whoever asks for the same name shares a query. Raises DatabaseError."""
+Find = Callable[[str], CallableListing | None]
+
+
+async def listing_named(name: str, *, find: Find = callable_listing) -> CallableListing | None:
+    """What ``find`` says a name is, if it can be called; whoever asks for the same name shares a query. Raises DatabaseError."""
     if len(name) > MAX_NAME_CHARS or "\0" in name:
         return None
     good_until, answer = _listings.get(name, (0.0, None))
     if answer is None or good_until < time.monotonic():
-        answer = asyncio.ensure_future(query(callable_listing, name))
+        answer = asyncio.ensure_future(query(find, name))
         _listings[name] = (time.monotonic() + LISTING_TTL_S, answer)
         answer.add_done_callback(lambda done: _forget_failure(name, done))
         while len(_listings) > MAX_NAMES:
             _listings.popitem(last=False)
     return answer.result() if answer.done() else await asyncio.shield(answer)
+
+
+def forget_name(name: str) -> None:
+    """It is asked for anew the next time."""
+    _listings.pop(name, None)
 
 
 def _forget_failure(name: str, done: Lookup) -> None:
@@ -72,20 +81,28 @@ async def offer_of(listing: CallableListing) -> Offer:
         except (OSError, PromptError) as error:
             log.exception("the tokenizer of %s", listing.name)
             raise Unavailable("This model's tokenizer cannot be read.") from error
-    return Offer(
-        listing=listing, release=_release_ref(listing, int(time.monotonic() / TOKEN_REUSED_S)), encoder=encoder
-    )
+    return Offer(listing=listing, release=release_ref(listing, int(time.monotonic() / TOKEN_REUSED_S)), encoder=encoder)
 
 
 @lru_cache(maxsize=1024)
-def _release_ref(listing: CallableListing, _period: int) -> wire.ReleaseRef:
-    """Where workers get the release, with a token that is signed anew in each period."""
+def release_ref(listing: CallableListing, _period: int) -> wire.ReleaseRef:
+    """Where workers get the release, and its base if it is an adapter, with tokens that are signed anew in each period."""
+    base = None
+    if listing.base_release_id:
+        base = wire.ReleaseRef(
+            digest=listing.base_digest,
+            repo_id=listing.base_name,
+            endpoint=settings.INTERNAL_URL,
+            token=release_token(listing.base_release_id),
+            size=listing.base_size,
+        )
     return wire.ReleaseRef(
         digest=listing.digest,
         repo_id=listing.name,
         endpoint=settings.INTERNAL_URL,
         token=release_token(listing.release_id),
         size=listing.size,
+        base=base,
     )
 
 

@@ -39,6 +39,7 @@ class Piece:
     token_ids: tuple[int, ...]
     logprobs: tuple[wire.TokenLogprob, ...]
     loading: float | None  # 0 to 1 while the model is on its way into a worker's memory
+    embedding: str | None = None  # see inference.wire.Chunk
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +91,7 @@ class RunStream:
         stream = cls(call, run_id=found.run_id.hex, max_tokens=found.max_tokens)
         stream.is_replay = True
         chunks = wire.decode_chunks(found.chunks)
-        stream._unread.extend(c for c in chunks if c.token_ids or c.text)
+        stream._unread.extend(c for c in chunks if c.token_ids or c.text or c.embedding)
         usage = chunks[-1].usage or wire.Usage(prompt_tokens=found.prompt_tokens, completion_tokens=0)
         stream.ending = Ending(finish_reason=chunks[-1].finish_reason or "length", usage=usage)
         return stream
@@ -120,9 +121,9 @@ class RunStream:
     def _take_in(self, chunk: wire.Chunk, now: float) -> None:
         if chunk.token_ids:
             self.heard_ids.extend(chunk.token_ids)
-            if self.first_token_at is None:
-                self.first_token_at = now
-        if chunk.token_ids or chunk.text:
+        if self.first_token_at is None and (chunk.token_ids or chunk.embedding):
+            self.first_token_at = now
+        if chunk.token_ids or chunk.text or chunk.embedding:
             self.chunks.append(chunk)
         elif chunk.loading is None:
             return  # a keepalive, or an end without words
@@ -213,10 +214,17 @@ def _wire_reason(ending: Ending) -> wire.FinishReason:
 def _join(chunks: Sequence[wire.Chunk]) -> Piece:
     if len(chunks) == 1:
         only = chunks[0]
-        return Piece(text=only.text, token_ids=only.token_ids, logprobs=only.logprobs, loading=only.loading)
+        return Piece(
+            text=only.text,
+            token_ids=only.token_ids,
+            logprobs=only.logprobs,
+            loading=only.loading,
+            embedding=only.embedding,
+        )
     return Piece(
         text="".join(c.text for c in chunks),
         token_ids=tuple(i for c in chunks for i in c.token_ids),
         logprobs=tuple(p for c in chunks for p in c.logprobs),
         loading=chunks[-1].loading if chunks else None,
+        embedding=next((c.embedding for c in chunks if c.embedding), None),
     )

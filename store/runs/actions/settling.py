@@ -10,10 +10,14 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from store.keys.caps import release
 from store.ledger import actions as ledger
-from store.ledger.models import HoldStatus, TransferKind
-from store.ledger.pricing import Rates, charge, split
+from store.ledger.models import HoldStatus
+from store.ledger.plans import read_plans
+from store.ledger.pricing import NOT_COVERED, Covered, Rates, charge_beyond
+from store.ledger.shares import Plan, split, transfers
 from store.ledger.sql import array, bytes_array, execute, text_array
+from store.runs.actions.included import give_back_included
 from store.runs.books import SettledRun, SettleRun
 from store.runs.models import RunStatus
 
@@ -22,7 +26,6 @@ logger = logging.getLogger(__name__)
 LAST_USED_EVERY_S = 60  # the time of a key's last use is this coarse
 SMALLINT_MAX = 32_767
 FINISH_REASON_CHARS, ERROR_CODE_CHARS, WORKER_CHARS = 10, 40, 120  # as the columns of runs_run
-USAGE, COMMISSION = TransferKind.USAGE, TransferKind.COMMISSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class _OpenRow:
 
     id: UUID
     rates: Rates
+    included: Covered  # by the month of a subscription, at most
     organization_id: int
     wallet_id: int
     provider_id: int  # the organization that sells
@@ -39,24 +43,30 @@ class _OpenRow:
     prompt_tokens: int
     max_tokens: int
     commission_ppm: int
+    shares_id: int | None
     held_nano: int
+    free_nano: int  # of the free allowance, at most
+    free_use_id: int | None
+    period_id: int | None
     has_replay: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """An open run and how it ends. ``is_paid`` False: it failed or was cancelled before its first token."""
+    """An open run and how it ends. ``is_paid`` False: it failed or was cancelled before its first token. ``free_nano`` is not in the charge."""
 
     row: _OpenRow
     item: SettleRun
     output_tokens: int
     cached_tokens: int
     is_paid: bool
-    charge_nano: int
+    charge_nano: int = 0
+    free_nano: int = 0
+    covered: Covered = NOT_COVERED  # of the tokens above
 
 
 def settle_runs(batch: Sequence[SettleRun], *, unpaid: HoldStatus = HoldStatus.VOIDED) -> list[SettledRun]:
-    """Ends each run that is still open, once: captures the charge, shares it between provider and platform, releases every cap.
+    """Ends each run that is still open, once: captures the charge, shares it as was agreed at its hold, releases every cap.
 
     A run that is not open any more, or that does not exist, moves nothing: its answer says so. A charge is never above the hold: a
     worker that claims more tokens than the run had is cut off there, and logged. ``unpaid`` is how the hold of a run ends that costs
@@ -80,6 +90,8 @@ def _settle_runs(batch: Sequence[SettleRun], *, unpaid: HoldStatus) -> list[Sett
         _write(endings)
         _release_keys(endings)
         _release_budgets(endings)
+        _release_allowances(endings)
+        give_back_included(_uncovered(ending) for ending in endings if ending.row.period_id is not None)
         _keep_answers(endings)
         _share(endings)
     charges |= {ending.row.id: ending.charge_nano for ending in endings}
@@ -93,8 +105,9 @@ def _settle_runs(batch: Sequence[SettleRun], *, unpaid: HoldStatus) -> list[Sett
 
 
 ROWS = """
-SELECT r.id, r.status, r.charge_nano, r.organization_id, h.wallet_id, l.organization_id, r.api_key_id, r.budget_uses,
-       r.prompt_tokens, r.max_tokens, r.commission_ppm, h.amount_nano, EXISTS (SELECT FROM runs_replay WHERE run_id = r.id),
+SELECT r.id, r.status, r.charge_nano, r.included_input, r.included_output, r.organization_id, h.wallet_id, l.organization_id, r.api_key_id, r.budget_uses,
+       r.prompt_tokens, r.max_tokens, r.commission_ppm, r.shares_id, h.amount_nano, r.free_nano, r.free_use_id,
+       r.period_id, EXISTS (SELECT FROM runs_replay WHERE run_id = r.id),
        p.input_nano, p.cached_input_nano, p.output_nano, p.request_nano
 FROM runs_run r JOIN ledger_hold h ON h.id = r.hold_id JOIN catalog_price p ON p.id = r.price_id
 JOIN catalog_listing l ON l.id = r.listing_id
@@ -106,10 +119,11 @@ def _read(run_ids: Sequence[UUID]) -> tuple[list[_OpenRow], dict[UUID, int]]:
     """The open runs, and the charges of those that were settled before. Under the lock, so that none can be settled meanwhile."""
     open_rows: list[_OpenRow] = []
     charges: dict[UUID, int] = {}
-    for run_id, status, charged, *values, input_, cached_input, output, request in execute(ROWS, array(run_ids)):
+    for run_id, status, charged, of_prompt, of_output, *values, i, c, o, q in execute(ROWS, array(run_ids)):
         if status == RunStatus.OPEN:
-            rates = Rates(input_nano=input_, cached_input_nano=cached_input, output_nano=output, request_nano=request)
-            open_rows.append(_OpenRow(run_id, rates, *values))
+            rates = Rates(input_nano=i, cached_input_nano=c, output_nano=o, request_nano=q)
+            included = Covered(input=of_prompt, output=of_output)
+            open_rows.append(_OpenRow(run_id, rates, included, *values))
         else:
             charges[run_id] = charged
     return open_rows, charges
@@ -126,11 +140,21 @@ def _ending(row: _OpenRow, item: SettleRun) -> _Ending:
     output_tokens = min(item.output_tokens, row.max_tokens)
     cached_tokens = min(item.cached_tokens, row.prompt_tokens)
     if item.status != RunStatus.SUCCEEDED and output_tokens == 0:
-        return _Ending(row, item, 0, cached_tokens, False, 0)
-    amount = charge(
-        row.rates, prompt_tokens=row.prompt_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens
+        return _Ending(row, item, 0, cached_tokens, False)
+    covered = Covered(input=row.included.input, output=min(row.included.output, output_tokens))
+    cost = charge_beyond(
+        row.rates, covered, prompt_tokens=row.prompt_tokens, output_tokens=output_tokens, cached_tokens=cached_tokens
     )
-    return _Ending(row, item, output_tokens, cached_tokens, True, amount)
+    free = min(row.free_nano, cost)
+    return _Ending(row, item, output_tokens, cached_tokens, True, cost - free, free, covered)
+
+
+def _uncovered(ending: _Ending) -> tuple[int, Covered]:
+    """What the run did not need of its subscription's month."""
+    assert ending.row.period_id is not None
+    row, covered = ending.row, ending.covered
+    unneeded = Covered(input=row.included.input - covered.input, output=row.included.output - covered.output)
+    return ending.row.period_id, unneeded
 
 
 def _resolve(endings: Sequence[_Ending], *, unpaid: HoldStatus) -> None:
@@ -151,23 +175,27 @@ def _write(endings: Sequence[_Ending]) -> None:
     items = [ending.item for ending in endings]
     execute(
         """UPDATE runs_run r SET status = e.status, output_tokens = e.output_tokens, cached_tokens = e.cached_tokens,
-                  charge_nano = e.charge_nano, finish_reason = e.finish_reason, error_code = e.error_code,
+                  charge_nano = e.charge_nano, free_nano = e.free_nano, included_input = e.included_input,
+                  included_output = e.included_output, finish_reason = e.finish_reason, error_code = e.error_code,
                   attempts = e.attempts, worker = e.worker, first_token_ms = e.first_token_ms, settled_at = now()
-           FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::bigint[], %s::text[], %s::text[], %s::int[], %s::text[],
-                       %s::int[])
-             AS e(id, status, output_tokens, cached_tokens, charge_nano, finish_reason, error_code, attempts, worker,
-                  first_token_ms)
+           FROM unnest(%s::uuid[], %s::text[], %s::int[], %s::int[], %s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::int[],
+                       %s::text[], %s::int[], %s::int[], %s::int[])
+             AS e(id, status, output_tokens, cached_tokens, charge_nano, free_nano, finish_reason, error_code, attempts, worker,
+                  first_token_ms, included_input, included_output)
            WHERE r.id = e.id AND r.status = 'open'""",
         array([ending.row.id for ending in endings]),
         text_array([item.status for item in items]),
         array([ending.output_tokens for ending in endings]),
         array([ending.cached_tokens for ending in endings]),
         array([ending.charge_nano for ending in endings]),
+        array([ending.free_nano for ending in endings]),
         text_array([_fitting(item.finish_reason, FINISH_REASON_CHARS) for item in items]),
         text_array([_fitting(item.error_code, ERROR_CODE_CHARS) for item in items]),
         array([min(item.attempts, SMALLINT_MAX) for item in items]),
         text_array([_fitting(item.worker, WORKER_CHARS) for item in items]),
         array([item.first_token_ms for item in items]),
+        array([ending.covered.input for ending in endings]),
+        array([ending.covered.output for ending in endings]),
     )
 
 
@@ -195,9 +223,18 @@ def _release_budgets(endings: Sequence[_Ending]) -> None:
     for ending in endings:
         for use_id in ending.row.budget_uses:
             released[use_id] += ending.row.held_nano - ending.charge_nano
+    release(released)
+
+
+def _release_allowances(endings: Sequence[_Ending]) -> None:
+    """What a run did not need of the free allowance is there for the next one."""
+    released: Counter[int] = Counter()
+    for ending in endings:
+        if ending.row.free_use_id is not None:
+            released[ending.row.free_use_id] += ending.row.free_nano - ending.free_nano
     if released:
         execute(
-            """UPDATE keys_budgetuse u SET used_nano = u.used_nano - e.nano
+            """UPDATE runs_freeuse u SET used_nano = u.used_nano - e.nano
                FROM unnest(%s::bigint[], %s::bigint[]) AS e(id, nano) WHERE u.id = e.id""",
             array(released),
             array(released.values()),
@@ -224,26 +261,39 @@ def _keep_answers(endings: Sequence[_Ending]) -> None:
 
 
 def _share(endings: Sequence[_Ending]) -> None:
-    """Consumer to provider and platform. Last, for the wallets of the sellers and the store are everybody's: see ``ledger.actions``."""
+    """Consumer to provider, platform and those whose models it was made from. Last, for these wallets are everybody's: see ``ledger.actions``."""
     charged = [ending for ending in endings if ending.charge_nano]
     if not charged:
         return
-    earnings, platform_id = ledger.sinks({ending.row.provider_id for ending in charged})
-    transfers = []
+    plans = _plans([ending.row for ending in charged])
+    earnings, platform_id = ledger.sinks(set().union(*(plan.earners for plan in plans.values())))
+    moved: list[ledger.NewTransfer] = []
     for ending in charged:
-        row = ending.row
-        shares = split(ending.charge_nano, commission_ppm=row.commission_ppm)
-        takers = (("provider", earnings[row.provider_id], USAGE), ("platform", platform_id, COMMISSION))
-        for (name, wallet_id, kind), amount in zip(takers, shares, strict=True):
-            if amount:
-                transfers.append(
-                    ledger.NewTransfer(
-                        key=f"run:{row.id}:{name}",
-                        debit_id=row.wallet_id,
-                        credit_id=wallet_id,
-                        amount_nano=amount,
-                        kind=kind,
-                    )
-                )
-    if len(ledger.transfer_all(transfers)) != len(transfers):
+        moved += transfers(
+            split(ending.charge_nano, plans[_plan_key(ending.row)]),
+            prefix=f"run:{ending.row.id}",
+            debit_id=ending.row.wallet_id,
+            earnings=earnings,
+            platform_id=platform_id,
+        )
+    if len(ledger.transfer_all(moved)) != len(moved):
         raise IntegrityError("a run that was open has transfers already")
+
+
+_PlanKey = tuple[int | None, int, int]
+
+
+def _plan_key(row: _OpenRow) -> _PlanKey:
+    return row.shares_id, row.provider_id, row.commission_ppm
+
+
+def _plans(rows: Sequence[_OpenRow]) -> dict[_PlanKey, Plan]:
+    """How the charges of these runs are shared. Many runs have the same plan, and most have none but provider and platform."""
+    kept_ids = {row.shares_id for row in rows if row.shares_id is not None}
+    kept = read_plans(kept_ids) if kept_ids else {}
+    return {
+        (shares_id, provider_id, commission_ppm): Plan(commission_ppm=commission_ppm, rest_id=provider_id)
+        if shares_id is None
+        else kept[shares_id]
+        for shares_id, provider_id, commission_ppm in set(map(_plan_key, rows))
+    }

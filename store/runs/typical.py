@@ -1,0 +1,27 @@
+"""What a call of a listing is like, on average: for what its provider earns with it."""
+
+from __future__ import annotations
+
+from django.db.models import Avg
+
+from store.catalog.earning import TypicalCall
+from store.catalog.models import Listing
+from store.runs.models import Run, RunStatus
+
+ENOUGH = 100  # runs that make an average
+RECENT = 1_000
+
+
+def typical_call(listing: Listing) -> TypicalCall | None:
+    """The average of the listing's last runs that succeeded; None where there were fewer than ENOUGH."""
+    recent = Run.objects.filter(listing=listing, status=RunStatus.SUCCEEDED).order_by("-id")[:RECENT]
+    if recent.count() < ENOUGH:
+        return None
+    means = Run.objects.filter(pk__in=recent.values("pk")).aggregate(
+        prompt=Avg("prompt_tokens"), cached=Avg("cached_tokens"), output=Avg("output_tokens")
+    )
+    return TypicalCall(
+        prompt_tokens=round(means["prompt"]),
+        cached_tokens=round(means["cached"]),
+        output_tokens=round(means["output"]),
+    )
