@@ -28,7 +28,7 @@ def top_up_test(*, organization: Organization, user: User | None, amount_nano: i
     if not 0 < amount_nano <= MAX_TOPUP_NANO:
         raise InvalidRequest(_("The amount must be above 0 and at most $10,000."), param="amount")
     if user is not None:
-        _require_buyer(organization, user)
+        require_buyer(organization, user)
     topup = Topup.objects.create(
         id=uuid7(), organization=organization, amount_nano=amount_nano, mode=TopupMode.TEST, created_by=user
     )
@@ -42,7 +42,8 @@ def top_up_test(*, organization: Organization, user: User | None, amount_nano: i
     return topup
 
 
-def _require_buyer(organization: Organization, user: User) -> None:
+def require_buyer(organization: Organization, user: User) -> None:
+    """Raises NotFound for strangers, PermissionDenied for members who may not buy."""
     role = Membership.objects.filter(organization=organization, user=user).values_list("role", flat=True).first()
     if role is None:
         raise NotFound(_("There is no such organization."))

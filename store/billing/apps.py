@@ -1,7 +1,9 @@
 from django.apps import AppConfig
 
 from store.billing.audit import CHECKS
+from store.billing.events import EVENT_TYPES
 from store.ledger.audit import register
+from store.webhooks import event_types
 
 
 class BillingConfig(AppConfig):
@@ -10,3 +12,4 @@ class BillingConfig(AppConfig):
 
     def ready(self) -> None:
         register(*CHECKS)
+        event_types.register(*EVENT_TYPES)

@@ -1,0 +1,83 @@
+"""What each action comes to, in the transaction that says that it is done. All of them are verbs of the apps that they concern."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from store.accounts.models import Organization
+from store.backoffice.errors import NotEnough
+from store.backoffice.models import ActionKind, AdminAction
+from store.billing.grants import grant_credit
+from store.ledger import actions as ledger
+from store.ledger.freezing import freeze, lift
+from store.ledger.models import Frozen, TransferKind, WalletKind
+from store.payouts.actions import request_scheduled
+
+MAY_BE_NEGATIVE: Final = (WalletKind.PLATFORM, WalletKind.BANK, WalletKind.TEST_BANK)
+
+
+def do(action: AdminAction) -> None:
+    """Does what the row says, once. Raises NotEnough, and the StoreErrors of the verbs: then nothing was done."""
+    DOERS[ActionKind(action.kind)](action)
+
+
+def _grant(action: AdminAction) -> None:
+    """Its days begin when it is given, not when it was asked for. The grant has the action's id."""
+    assert action.amount_nano is not None
+    assert action.days is not None
+    grant_credit(
+        id=action.pk, organization=_whose(action), amount_nano=action.amount_nano, expires_at=timezone.now() + timedelta(days=action.days),
+        reason=action.note, user=action.requested_by,
+    )  # fmt: skip
+
+
+def _adjust(action: AdminAction) -> None:
+    assert action.debit_id is not None
+    assert action.credit_id is not None
+    kinds = {wallet.pk: wallet.kind for wallet in (action.debit, action.credit) if wallet}
+    available = ledger.lock_wallets(kinds)
+    if kinds[action.debit_id] not in MAY_BE_NEGATIVE and available[action.debit_id] < (action.amount_nano or 0):
+        raise NotEnough(param="amount")
+    ledger.transfer(
+        key=f"admin:{action.pk}", debit_id=action.debit_id, credit_id=action.credit_id, amount_nano=action.amount_nano or 0,
+        kind=TransferKind.CORRECTION,
+    )  # fmt: skip
+
+
+def _pay_out(action: AdminAction) -> None:
+    """As the schedule would: all that is available, to the bank account that the organization has named."""
+    request_scheduled(_whose(action), minimum_nano=0)
+
+
+def _whose(action: AdminAction) -> Organization:
+    assert action.organization is not None
+    return action.organization
+
+
+def _freezes(what: Frozen) -> Callable[[AdminAction], None]:
+    def doer(action: AdminAction) -> None:
+        freeze(organization=_whose(action), what=what)
+
+    return doer
+
+
+def _lifts(what: Frozen) -> Callable[[AdminAction], None]:
+    def doer(action: AdminAction) -> None:
+        lift(organization=_whose(action), what=what)
+
+    return doer
+
+
+DOERS: Final[dict[ActionKind, Callable[[AdminAction], None]]] = {
+    ActionKind.GRANT: _grant,
+    ActionKind.ADJUST: _adjust,
+    ActionKind.FREEZE_SPENDING: _freezes(Frozen.SPENDING),
+    ActionKind.LIFT_SPENDING: _lifts(Frozen.SPENDING),
+    ActionKind.FREEZE_PAYOUTS: _freezes(Frozen.PAYOUTS),
+    ActionKind.LIFT_PAYOUTS: _lifts(Frozen.PAYOUTS),
+    ActionKind.PAYOUT: _pay_out,
+}

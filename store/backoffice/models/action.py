@@ -1,0 +1,98 @@
+"""The audit trail of money that people moved: asked for, decided, done. The database lets a row be decided once, and never be changed."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from store.accounts.models import Organization, User
+from store.ledger.dollars import dollars
+from store.ledger.models import Wallet
+
+
+class ActionKind(models.TextChoices):
+    GRANT = "grant", _("Grant credit")
+    ADJUST = "adjust", _("Correction by transfer")
+    FREEZE_SPENDING = "freeze_spending", _("Freeze spending")
+    LIFT_SPENDING = "lift_spending", _("Let spend again")
+    FREEZE_PAYOUTS = "freeze_payouts", _("Freeze payouts")
+    LIFT_PAYOUTS = "lift_payouts", _("Let be paid out again")
+    PAYOUT = "payout", _("Run a payout")
+
+
+class ActionStatus(models.TextChoices):
+    WAITING = "waiting", _("Waits for a second person")
+    DONE = "done", _("Done")
+    REFUSED = "refused", _("Refused")
+    EXPIRED = "expired", _("Expired")
+
+
+class AdminActionQuerySet(models.QuerySet["AdminAction"]):
+    def waiting(self) -> AdminActionQuerySet:
+        """What a second person may still decide."""
+        return self.filter(status=ActionStatus.WAITING, expires_at__gt=Now())
+
+
+class AdminAction(models.Model):
+    """One thing that somebody who runs the store did, or wants to do. What it moves has the key ``admin:<id>``."""
+
+    id = models.UUIDField(primary_key=True)
+    kind = models.CharField(_("what"), max_length=16, choices=ActionKind)
+    organization = models.ForeignKey(
+        Organization, null=True, on_delete=models.PROTECT, related_name="admin_actions"
+    )  # null: between two wallets of the store
+    debit = models.ForeignKey(Wallet, null=True, on_delete=models.PROTECT, related_name="+")
+    credit = models.ForeignKey(Wallet, null=True, on_delete=models.PROTECT, related_name="+")
+    amount_nano = models.BigIntegerField(null=True)
+    days = models.PositiveSmallIntegerField(_("days that it can be spent"), null=True)  # of granted credit
+    note = models.CharField(_("what the organization reads"), max_length=200, blank=True)
+    reason = models.TextField(_("reason"), max_length=2000)
+    status = models.CharField(max_length=8, choices=ActionStatus)
+    needs_approval = models.BooleanField(_("four eyes"))
+    requested_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    expires_at = models.DateTimeField(null=True)  # of a request: nobody can approve it afterwards
+    decided_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    decided_at = models.DateTimeField(null=True)
+    answer = models.TextField(blank=True, max_length=2000)  # what the second person said
+
+    objects = AdminActionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("action")
+        verbose_name_plural = _("actions")
+        permissions = [
+            ("view_books", "Can see the dashboard and export the books"),
+            ("grant_credit", "Can grant credit"),
+            ("adjust_books", "Can correct the books by transfers"),
+            ("freeze_money", "Can freeze spending and payouts"),
+            ("run_payouts", "Can run payouts"),
+            ("decide_actions", "Can approve and refuse what others ask for"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(amount_nano=None) | Q(amount_nano__gt=0), name="action_amount_positive"),
+            models.CheckConstraint(condition=~Q(reason=""), name="action_has_a_reason"),
+            models.CheckConstraint(
+                condition=Q(decided_by=None) | ~Q(decided_by=F("requested_by")), name="action_decided_by_another"
+            ),
+            models.CheckConstraint(
+                condition=Q(needs_approval=False, status="done")
+                | Q(needs_approval=True, status__in=["waiting", "expired"], decided_by=None)
+                | Q(needs_approval=True, status__in=["done", "refused"], decided_by__isnull=False),
+                name="action_four_eyes",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], condition=Q(status="waiting"), name="action_waiting"),
+            models.Index(fields=["requested_by", "-created_at"], name="action_of_person"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.id}"
+
+    @property
+    def amount(self) -> str:
+        """In dollars; empty where it is about none."""
+        return "" if self.amount_nano is None else dollars(self.amount_nano)
