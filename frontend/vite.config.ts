@@ -17,7 +17,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     rolldownOptions: {
       // An island is an entry of its own, never imported by another: Django names each file once, by its hash.
-      input: ["main", "playground", "chart"].map((name) => resolve(import.meta.dirname, `src/${name}.ts`)),
+      input: ["main", "playground", "compare", "chart", "upload", "curves", "training"].map((name) =>
+        resolve(import.meta.dirname, `src/${name}.ts`),
+      ),
     },
   },
 });

@@ -39,8 +39,23 @@ sender.conf.update(
 
 
 def send_after_commit(task: str, *args: Any) -> None:
-    """Sends a CPU task when the current transaction has committed; at once outside of one."""
-    transaction.on_commit(lambda: sender.send_task(task, args=args, queue=CPU_QUEUE))
+    """Sends a CPU task when the current transaction has committed; at once outside of one. Where the broker is away, the clock does it."""
+    transaction.on_commit(lambda: sender.send_task(task, args=args, queue=CPU_QUEUE), robust=True)
+
+
+def send_evaluation(spec: wire.EvaluateSpec) -> None:
+    """Asks the GPU workers to measure a release. At once: its row says when it is sent again. Raises what the broker raises."""
+    sender.send_task(wire.EVALUATE_TASK, args=(spec.as_json(),), queue=wire.EVALUATE_QUEUE, argsrepr="", kwargsrepr="")
+
+
+def send_conversion(spec: wire.ConvertSpec) -> None:
+    """Asks the GPU workers to convert a pickle, as ``send_evaluation`` asks. The message holds a token: nothing of it is in a header."""
+    sender.send_task(wire.CONVERT_TASK, args=(spec.as_json(),), queue=wire.CONVERT_QUEUE, argsrepr="", kwargsrepr="")
+
+
+def send_training(spec: wire.TuneSpec) -> None:
+    """Asks the GPU workers to train, as ``send_evaluation`` asks. The message holds tokens: nothing of it is in a header."""
+    sender.send_task(wire.TUNE_TASK, args=(spec.as_json(),), queue=wire.TUNE_QUEUE, argsrepr="", kwargsrepr="")
 
 
 class Attempt(NamedTuple):

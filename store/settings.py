@@ -5,17 +5,17 @@ A GPU worker has no Django: its few knobs are in ``workers/settings.py``.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from django.templatetags.static import static
-from django.utils.translation import gettext_lazy as _
 from environs import Env, EnvError
 
 from store import embedded
+from store.admin_look import UNFOLD as UNFOLD
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -23,6 +23,11 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 def configure() -> None:
     """Names this module to Django. Called by manage.py, the ASGI app and the CPU worker."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "store.settings")
+
+
+def is_loopback(*hosts: str) -> bool:
+    """Whether nobody but this machine is at any of these hosts."""
+    return all(host == "localhost" or host == "::1" or host.startswith("127.") for host in hosts)
 
 
 def hosts_of(*urls: str) -> list[str]:
@@ -51,7 +56,16 @@ try:
     S3_BUCKET = env.str("S3_BUCKET", "")
     S3_ENDPOINT = env.str("S3_ENDPOINT", "")
     COMMISSION_PPM = env.int("COMMISSION_PPM", 150_000)
+    ROYALTY_CAP_PPM = env.int("ROYALTY_CAP_PPM", 500_000)
+    EARNINGS_HOLD_BACK_DAYS = env.int("EARNINGS_HOLD_BACK_DAYS", 7)
+    PAYOUT_MINIMUM_NANO = env.int("PAYOUT_MINIMUM_NANO", 10_000_000_000)
+    PAYOUT_FEE_NANO = env.int("PAYOUT_FEE_NANO", 0)
+    PAYOUT_FEE_PPM = env.int("PAYOUT_FEE_PPM", 0)
+    PAYOUT_GRACE_S = env.int("PAYOUT_GRACE_S", 300)
+    FOUR_EYES_USD = env.int("FOUR_EYES_USD", 100)
     TEST_MONEY = env.bool("TEST_MONEY", True)
+    SIGNUP_GRANT_NANO = env.int("SIGNUP_GRANT_NANO", 0)
+    SIGNUP_GRANT_DAYS = env.int("SIGNUP_GRANT_DAYS", 30)
     MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", 8 * 1024 * 1024)
     RUN_DEADLINE_S = env.int("RUN_DEADLINE_S", 600)
     START_LEASE_S = env.float("START_LEASE_S", 10.0)
@@ -60,12 +74,68 @@ try:
     SLOW_CLIENT_S = env.float("SLOW_CLIENT_S", 30.0)
     MAX_OPEN_RUNS = env.int("MAX_OPEN_RUNS", 2048)
     RELEASE_TOKEN_S = env.int("RELEASE_TOKEN_S", 3600)
+    REVIEW = env.str("REVIEW", "automatic")
+    STORAGE_LIMIT_BYTES = env.int("STORAGE_LIMIT_BYTES", 200 * 1024**3)
+    MAX_FILE_BYTES = env.int("MAX_FILE_BYTES", 50 * 1024**3)
+    UPLOAD_EXPIRES_S = env.int("UPLOAD_EXPIRES_S", 7 * 24 * 3600)
+    CHECK_MEMORY_BYTES = env.int("CHECK_MEMORY_BYTES", 2 * 1024**3)
+    IMPORT_ENDPOINT = env.str("IMPORT_ENDPOINT", "https://huggingface.co").rstrip("/")
+    IMPORT_TOKEN = env.str("IMPORT_TOKEN", "")
+    IMPORT_MEMORY_BYTES = env.int("IMPORT_MEMORY_BYTES", 8 * 1024**3)
+    PRICE_NOTICE_DAYS = env.int("PRICE_NOTICE_DAYS", 7)
+    TRAINING_PRICE_NANO = env.int("TRAINING_PRICE_NANO", 500_000_000)
+    TUNE_DEADLINE_S = env.int("TUNE_DEADLINE_S", 30 * 24 * 3600)
+    TUNE_LEASE_S = env.float("TUNE_LEASE_S", 60.0)
+    WEBHOOKS_ALLOW_PRIVATE = env.bool("WEBHOOKS_ALLOW_PRIVATE", is_loopback(WEB_HOST, *hosts_of(PUBLIC_URL)))
+    STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "")
+    STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "")
+    STRIPE_CONNECT_WEBHOOK_SECRET = env.str("STRIPE_CONNECT_WEBHOOK_SECRET", "")
+    REFUND_DAYS = env.int("REFUND_DAYS", 14)
+    STRIPE_TAX = env.bool("STRIPE_TAX", True)
+    SELLER_NAME = env.str("SELLER_NAME", "GPT Store")
+    SELLER_ADDRESS = env.str("SELLER_ADDRESS", "").replace("\\n", "\n")
+    SELLER_TAX_ID = env.str("SELLER_TAX_ID", "")
+    SANDBOX_HOST = env.str("SANDBOX_HOST", "127.0.0.1")
+    SANDBOX_PORT = env.int("SANDBOX_PORT", 0) or WEB_PORT + 1
+    SANDBOX_URL = (env.str("SANDBOX_URL", "") or f"http://127.0.0.1:{SANDBOX_PORT}").rstrip("/")
+    SANDBOX_INTERNAL_URL = (env.str("SANDBOX_INTERNAL_URL", "") or SANDBOX_URL).rstrip("/")
     LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
 except EnvError as error:
     raise ImproperlyConfigured(f"{error}. docs/settings.md lists every setting.") from error
 
 if not 0 <= COMMISSION_PPM <= 1_000_000:
     raise ImproperlyConfigured("COMMISSION_PPM is the platform's share in parts per million: 0 to 1000000.")
+if not 0 <= ROYALTY_CAP_PPM <= 1_000_000:
+    raise ImproperlyConfigured("ROYALTY_CAP_PPM is what royalties may take in parts per million: 0 to 1000000.")
+if not 0 <= EARNINGS_HOLD_BACK_DAYS <= 90:
+    raise ImproperlyConfigured("EARNINGS_HOLD_BACK_DAYS is for how many days earnings are held back: 0 to 90.")
+if not (PAYOUT_FEE_NANO >= 0 and 0 <= PAYOUT_FEE_PPM <= 1_000_000 and PAYOUT_MINIMUM_NANO > PAYOUT_FEE_NANO):
+    raise ImproperlyConfigured(
+        "PAYOUT_FEE_NANO and PAYOUT_FEE_PPM are what a payout costs, and PAYOUT_MINIMUM_NANO is more than the first."
+    )
+if FOUR_EYES_USD < 0:
+    raise ImproperlyConfigured("FOUR_EYES_USD is an amount of dollars: 0 or more.")
+if REVIEW not in ("automatic", "moderator"):
+    raise ImproperlyConfigured("REVIEW says who lets a model into the store: automatic or moderator.")
+
+if STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET.startswith("whsec_"):
+    raise ImproperlyConfigured(
+        "STRIPE_SECRET_KEY needs STRIPE_WEBHOOK_SECRET (whsec_…): without it nobody's events can be believed."
+    )
+if STRIPE_CONNECT_WEBHOOK_SECRET and not STRIPE_CONNECT_WEBHOOK_SECRET.startswith("whsec_"):
+    raise ImproperlyConfigured("STRIPE_CONNECT_WEBHOOK_SECRET is what Stripe signs with (whsec_…), or nothing.")
+SANDBOX = not STRIPE_SECRET_KEY  # payments go to the bundled stand-in for Stripe
+STRIPE_LIVE = STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
+if STRIPE_LIVE and TEST_MONEY:
+    raise ImproperlyConfigured(
+        "STRIPE_SECRET_KEY is for real money: switch TEST_MONEY off, or credit can be had for nothing."
+    )
+if SANDBOX:
+    STRIPE_SECRET_KEY = "sk_test_sandbox"
+    STRIPE_WEBHOOK_SECRET = f"whsec_{hashlib.sha256(f'sandbox {SECRET_KEY}'.encode()).hexdigest()}"
+    STRIPE_CONNECT_WEBHOOK_SECRET = f"whsec_{hashlib.sha256(f'connect {SECRET_KEY}'.encode()).hexdigest()}"
+CHECKOUT_ORIGIN = SANDBOX_URL if SANDBOX else "https://checkout.stripe.com"
+CONNECT_ORIGIN = SANDBOX_URL if SANDBOX else "https://connect.stripe.com"
 
 TESTING = "pytest" in sys.modules
 HTTPS = PUBLIC_URL.startswith("https://")
@@ -88,16 +158,28 @@ INSTALLED_APPS = [
     "django_htmx",
     "django_vite",
     "rest_framework",
+    "drf_spectacular",
     "store.accounts",
+    "store.webhooks",
     "store.ledger",
     "store.catalog",
+    "store.uploads",
+    "store.moderation",
+    "store.discovery",
     "store.hub",
     "store.keys",
     "store.fleet",
+    "store.subscriptions",
     "store.runs",
+    "store.reputation",
+    "store.tuning",
+    "store.usage",
     "store.billing",
+    "store.payouts",
+    "store.backoffice",
     "store.api",
     "store.console",
+    "store.sandbox",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -227,7 +309,8 @@ CONTENT_SECURITY_POLICY = {
         "img-src": ["'self'", "data:"],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],
-        "form-action": ["'self'"],
+        # A form may be answered by sending the browser to Stripe: to pay, or to say who is paid.
+        "form-action": ["'self'", *sorted({CHECKOUT_ORIGIN, CONNECT_ORIGIN})],
         "base-uri": ["'none'"],
         "frame-ancestors": ["'none'"],
     }
@@ -235,44 +318,60 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "store.api.management.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "rest_framework.permissions.IsAuthenticated",
+        "store.api.management.authentication.WithinScope",
+    ],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
     "PAGE_SIZE": 50,
     "EXCEPTION_HANDLER": "store.api.errors.management_error",
 }
+SPECTACULAR_SETTINGS = {
+    "TITLE": "GPT Store",
+    "DESCRIPTION": "Manage models, keys and money. Models are called under /v1, in OpenAI's own format.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api",
+    "ENUM_NAME_OVERRIDES": {
+        "ListingStatus": "store.catalog.models.ListingStatus",
+        "SubmissionStatus": "store.catalog.models.SubmissionStatus",
+        "MeasurementStatus": "store.catalog.models.MeasurementStatus",
+        "ConversionStatus": "store.catalog.models.ConversionStatus",
+        "ImportStatus": "store.catalog.models.ImportStatus",
+        "AccessStatus": "store.catalog.models.AccessStatus",
+        "RunStatus": "store.runs.models.RunStatus",
+        "JobStatus": "store.tuning.models.JobStatus",
+        "FileStatus": "store.tuning.models.FileStatus",
+        "FilePurpose": "store.tuning.models.FilePurpose",
+        "TallyStatus": "store.tuning.models.TallyStatus",
+        "ReportStatus": "store.moderation.models.ReportStatus",
+        "AppealStatus": "store.moderation.models.AppealStatus",
+        "DeliveryStatus": "store.webhooks.models.DeliveryStatus",
+        "PayoutStatus": "store.payouts.models.PayoutStatus",
+        "AccountState": "store.payouts.models.AccountState",
+        "ReportReason": "store.moderation.models.ReportReason",
+        "PaperKind": "store.billing.models.PaperKind",
+        "RefKind": "store.catalog.models.RefKind",
+        "TopupMode": "store.billing.models.TopupMode",
+        "TopupStatus": "store.billing.models.TopupStatus",
+        "RefundOrderStatus": "store.billing.models.RefundOrderStatus",
+        "GrantSource": "store.billing.models.GrantSource",
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "store.api.management.schema.with_errors",
+    ],
+}
 # unfold's pages bring <style> and Alpine.js, which evaluates the expressions in its attributes: /admin/ alone may do both, for
 # staff with two factors (store.staff.site adds this to their answers). No script from elsewhere and no inline script runs there either.
 ADMIN_CONTENT_SECURITY_POLICY = {"script-src": ["'unsafe-eval'"], "style-src": ["'unsafe-inline'"]}
-UNFOLD = {
-    "SITE_TITLE": _("GPT Store"),
-    "SITE_HEADER": _("GPT Store"),
-    "SITE_SUBHEADER": _("For the people who run it"),
-    "SITE_SYMBOL": "storefront",
-    "SITE_URL": "/",
-    "SHOW_HISTORY": True,
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda _request: static("favicon.svg")}],
-    "BORDER_RADIUS": "8px",
-    "COLORS": {
-        "primary": {
-            "50": "oklch(97% .018 165)",
-            "100": "oklch(94% .035 165)",
-            "200": "oklch(89% .065 164)",
-            "300": "oklch(82% .105 164)",
-            "400": "oklch(74% .135 163)",
-            "500": "oklch(63% .135 163)",
-            "600": "oklch(52% .118 162)",
-            "700": "oklch(45% .102 162)",
-            "800": "oklch(38% .084 163)",
-            "900": "oklch(32% .068 164)",
-            "950": "oklch(24% .05 166)",
-        }
-    },
-    "SIDEBAR": {"show_search": True, "show_all_applications": True},
-}
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

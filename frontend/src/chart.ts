@@ -1,15 +1,15 @@
 // <div class="chart" data-chart="URL or #id of a JSON script">: a time series drawn by uPlot. The JSON is
-// {"times": [unix seconds], "series": [{"label", "unit": "tokens" | "nano", "kind": "bars" | "line", "values": [integers]}]}.
+// {"times": [unix seconds], "series": [{"label", "unit": "tokens" | "nano" | "ms", "kind": "bars" | "line", "values": [numbers, or null where there is none]}]}.
 import "uplot/dist/uPlot.min.css";
 import uPlot from "uplot";
 import { dollars } from "./islands/dollars";
 import { THEME_CHANGED } from "./islands/theme";
 
-type Series = { label: string; unit: "tokens" | "nano"; kind: "bars" | "line"; values: number[] };
+type Series = { label: string; unit: "tokens" | "nano" | "ms"; kind: "bars" | "line"; values: (number | null)[] };
 type Data = { times: number[]; series: Series[] };
 const HEIGHT_PX = 260;
 const DENSE = 400; // from here on bars are thinner than a pixel: draw lines
-const PAINTS = ["accent", "second"] as const;
+const PAINTS = ["accent", "second", "third", "fourth", "fifth"] as const;
 
 class Chart {
   #plot: uPlot | null = null;
@@ -39,7 +39,7 @@ class Chart {
         ...Object.fromEntries(units.map((unit) => [unit, { range: fromZero }])),
       },
       axes: [axis(paint, {}), ...units.map((unit, index) => unitAxis(paint, unit, index))],
-      series: [{}, ...series.map((each, index) => drawn(each, times.length, paint(PAINTS[index % 2] ?? "accent")))],
+      series: [{}, ...series.map((each, index) => drawn(each, times.length, paint(PAINTS[index % PAINTS.length] ?? "accent")))],
     };
     this.#plot = new uPlot(options, [times, ...series.map((each) => each.values)], this.host);
     this.host.dataset.points = String(times.length * series.length);
@@ -65,7 +65,8 @@ function drawn({ label, unit, kind, values }: Series, points: number, stroke: st
 }
 
 function unitAxis(paint: (name: string) => string, unit: Series["unit"], index: number): uPlot.Axis {
-  const values = (_plot: uPlot, splits: number[]) => splits.map((value) => worded(unit, value));
+  const values = (_plot: uPlot, splits: number[]) =>
+    splits.map((value) => (unit === "tokens" ? short(value) : worded(unit, value)));
   return axis(paint, {
     scale: unit,
     side: index === 0 ? 3 : 1,
@@ -87,7 +88,14 @@ function axis(paint: (name: string) => string, more: uPlot.Axis): uPlot.Axis {
 }
 
 function worded(unit: Series["unit"], value: number): string {
-  return unit === "nano" ? dollars(Math.round(value)) : value.toLocaleString(document.documentElement.lang);
+  if (unit === "nano") return dollars(Math.round(value));
+  const number = value.toLocaleString(document.documentElement.lang, { maximumFractionDigits: value < 10 ? 1 : 0 });
+  return unit === "ms" ? `${number} ms` : number;
+}
+
+/** 2,500,000 is "2.5M": an axis has little room. */
+function short(value: number): string {
+  return new Intl.NumberFormat(document.documentElement.lang, { notation: "compact" }).format(value);
 }
 
 /** Colours as the canvas needs them: light-dark() is resolved by the browser on an element that wears it. */

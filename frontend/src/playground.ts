@@ -1,24 +1,6 @@
 // The playground on a listing's page: a conversation with the model, streamed, stoppable, priced.
-import { dollars, showDollars } from "./islands/dollars";
-import { events } from "./islands/sse";
-
-type Message = { role: "user" | "assistant"; content: string };
-type Usage = { prompt_tokens: number; completion_tokens: number };
-type Chunk = {
-  choices?: { delta?: { content?: string } }[];
-  usage?: Usage | null;
-  store?: { charge_nano: number; available_nano: number };
-  error?: { message: string; code?: string };
-};
-
-class Refused extends Error {
-  constructor(
-    message: string,
-    readonly code: string,
-  ) {
-    super(message);
-  }
-}
+import { chat, costLine, explain, fieldValue, find, knobs, type Chunk, type Message } from "./islands/chat";
+import { dollars, showBalance } from "./islands/dollars";
 
 class Playground {
   readonly #messages: Message[] = [];
@@ -60,7 +42,8 @@ class Playground {
     try {
       await this.#stream(turn, answer);
     } catch (error) {
-      this.#explain(turn, error);
+      explain(turn, error, this.#labels);
+      this.#follow();
     } finally {
       delete turn.dataset.live;
       this.#running(false);
@@ -71,8 +54,10 @@ class Playground {
 
   async #stream(turn: HTMLElement, answer: Message): Promise<void> {
     const said = find(turn, ".said");
-    for await (const chunk of this.#chunks()) {
-      if (chunk.error) throw new Refused(chunk.error.message, chunk.error.code ?? "");
+    this.#stopper = new AbortController();
+    const request = { messages: this.#messages, ...knobs(this.form) };
+    const csrf = fieldValue(this.form, "csrfmiddlewaretoken");
+    for await (const chunk of chat(this.form.action, csrf, request, this.#stopper.signal)) {
       const text = chunk.choices?.[0]?.delta?.content;
       if (text) {
         answer.content += text;
@@ -81,33 +66,6 @@ class Playground {
       }
       if (chunk.usage) this.#price(turn, chunk);
     }
-  }
-
-  async *#chunks(): AsyncGenerator<Chunk> {
-    const stopper = new AbortController();
-    this.#stopper = stopper;
-    const response = await fetch(this.form.action, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-CSRFToken": this.#value("csrfmiddlewaretoken") },
-      body: JSON.stringify(this.#request()),
-      signal: stopper.signal,
-    });
-    if (!response.ok || !response.body) throw await refusal(response);
-    for await (const data of events(response.body)) yield JSON.parse(data) as Chunk;
-  }
-
-  #request(): Record<string, unknown> {
-    const request: Record<string, unknown> = { messages: this.#messages };
-    for (const name of ["max_tokens", "temperature", "top_p"]) {
-      const value = this.#value(name);
-      if (value !== "") request[name] = Number(value);
-    }
-    return request;
-  }
-
-  #value(name: string): string {
-    const field = this.form.elements.namedItem(name);
-    return field instanceof HTMLInputElement ? field.value : "";
   }
 
   #say(role: Message["role"], content: string): HTMLElement {
@@ -128,8 +86,6 @@ class Playground {
   }
 
   #price(turn: HTMLElement, { usage, store }: Chunk): void {
-    const line = document.createElement("p");
-    line.className = "turn-cost";
     const parts = [
       `${usage?.prompt_tokens} ${this.#labels.tokensIn}`,
       `${usage?.completion_tokens} ${this.#labels.tokensOut}`,
@@ -137,33 +93,9 @@ class Playground {
     if (store) {
       parts.push(`${this.#labels.price} ${dollars(store.charge_nano)}`);
       parts.push(`${this.#labels.left} ${dollars(store.available_nano)}`);
-      for (const balance of document.querySelectorAll("[data-balance]")) {
-        showDollars(balance, store.available_nano);
-      }
+      showBalance(store.available_nano);
     }
-    for (const part of parts) {
-      const span = document.createElement("span");
-      span.textContent = part;
-      line.append(span);
-    }
-    turn.append(line);
-    this.#follow();
-  }
-
-  #explain(turn: HTMLElement, error: unknown): void {
-    const note = document.createElement("p");
-    const stopped = error instanceof DOMException && error.name === "AbortError";
-    note.className = stopped ? "turn-cost" : "field-error";
-    if (stopped) note.textContent = this.#labels.stopped ?? "";
-    else note.textContent = error instanceof Refused ? error.message : (this.#labels.failed ?? String(error));
-    turn.append(note);
-    if (error instanceof Refused && error.code === "insufficient_credit") {
-      const link = document.createElement("a");
-      link.className = "link text-sm";
-      link.href = this.#labels.wallet ?? "";
-      link.textContent = this.#labels.topUp ?? "";
-      turn.append(link);
-    }
+    turn.append(costLine(parts));
     this.#follow();
   }
 
@@ -184,22 +116,6 @@ class Playground {
 
   #follow(): void {
     this.#transcript.scrollTop = this.#transcript.scrollHeight;
-  }
-}
-
-function find<T extends HTMLElement>(root: ParentNode, selector: string): T {
-  const element = root.querySelector<T>(selector);
-  if (!element) throw new Error(`The playground has no ${selector}.`);
-  return element;
-}
-
-/** The words of an answer that is no stream: OpenAI's error shape, or a page of ours. */
-async function refusal(response: Response): Promise<Error> {
-  try {
-    const body = (await response.json()) as Chunk;
-    return new Refused(body.error?.message ?? response.statusText, body.error?.code ?? "");
-  } catch {
-    return new Refused(`${response.status} ${response.statusText}`, "");
   }
 }
 

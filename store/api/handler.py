@@ -1,7 +1,8 @@
-"""Django's ASGI handler with a short way to ``/v1``.
+"""Django's ASGI handler with a short way to ``/v1`` and to the links of uploads.
 
 A request to ``/v1`` has no session, cookie, language or form, so it goes straight to its async view: no middleware, and none of the
-hops to threads that Django's signals and sync middleware cost. Everything else is Django as it is.
+hops to threads that Django's signals and sync middleware cost. So do the bytes of an upload (store.uploads.asgi), which go to the disk
+as they come. Everything else is Django as it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import io
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -17,9 +19,12 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.http.response import HttpResponseBase
 from django.urls import get_resolver
 
+from store.api.v1.arriving import DISCARDED_BYTES, is_streamed
 from store.api.v1.endpoint import error_response, new_request_id
 from store.errors import StoreError
 from store.runs import gateway
+from store.uploads import asgi as uploads
+from store.uploads.receiving import ClientGone
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -38,23 +43,27 @@ class BodyTooLarge(StoreError):
     default_message = "The request is too large."
 
 
-class ClientGone(Exception):
-    """The client went away before its request was complete."""
-
-
 class Handler(ASGIHandler):
-    """The ASGI application: the lifespan of the gateway, ``/v1``, and Django."""
+    """The ASGI application: the lifespan of the gateway, ``/v1``, uploads, and Django."""
+
+    # Bytes of an answer that the server gets at a time: by Django's 64 KB a download is half as fast.
+    chunk_size = 1024 * 1024
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await _live(receive, send)
         elif scope["type"] == "http" and scope["path"].startswith("/v1/"):
             await self.answer(scope, receive, _patient(send))
+        elif scope["type"] == "http" and uploads.is_ours(scope):
+            await uploads.answer(scope, receive, _patient(send))
         else:
             await super().__call__(scope, receive, _patient(send))
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A request to ``/v1``."""
+        if is_streamed(scope):
+            await self.take_in(scope, receive, send)
+            return
         try:
             body = await _read_body(scope, receive)
             request = ASGIRequest(scope, io.BytesIO(body))
@@ -78,6 +87,22 @@ class Handler(ASGIHandler):
             log.debug("client of %s went away", scope["path"])
         finally:
             gone.cancel()
+
+    async def take_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request to ``/v1`` whose view reads the body itself. What it has not read of a large one ends with the connection."""
+        request = ASGIRequest(scope, io.BytesIO())
+        request.receive = receive  # type: ignore[attr-defined]
+        view, args, kwargs = get_resolver("store.api.v1.urls").resolve(scope["path"])
+        try:
+            response: HttpResponseBase = await view(request, *args, **kwargs)
+            length = request.headers.get("Content-Length", "")
+            if response.status_code >= HTTPStatus.BAD_REQUEST and not (
+                length.isdecimal() and int(length) <= DISCARDED_BYTES
+            ):
+                response["Connection"] = "close"
+            await self.send_response(response, send)
+        except (ClientGone, TimeoutError):
+            log.debug("client of %s went away", scope["path"])
 
 
 async def _read_body(scope: Scope, receive: Receive) -> bytes:

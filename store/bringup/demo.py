@@ -25,7 +25,14 @@ from store.keys.secret import digest_of
 
 SAMPLE = settings.BASE_DIR / "inference" / "sample" / "bard"
 PROVIDER = ("globe", "The Globe")
-PRICE = PriceSpec(input_nano=100_000_000, cached_input_nano=50_000_000, output_nano=400_000_000)  # 0.10, 0.05, 0.40 USD
+PRICE = PriceSpec(  # 0.10, 0.05, 0.40 USD a million tokens, 2 USD trained; fine-tunes may be sold for a tenth of what they take
+    input_nano=100_000_000,
+    cached_input_nano=50_000_000,
+    output_nano=400_000_000,
+    training_nano=2_000_000_000,
+    derivatives_allowed=True,
+    royalty_ppm=100_000,
+)
 CREDIT_NANO = 10 * 10**9  # 10 USD of test money
 EMAILS = {role: f"{role}@example.com" for role in ("admin", "provider", "consumer")}
 

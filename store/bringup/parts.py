@@ -11,7 +11,7 @@ from store import embedded, settings
 from store.bringup.supervisor import Service
 
 PYTHON = sys.executable
-CPU_CONCURRENCY = 2
+CPU_CONCURRENCY = 8  # above all the slots of workers.slots together, so that the reaper never waits for a check
 GPU_STOP_S = 60.0  # more than the workers' DRAIN_S
 SERVERS, WORKERS, WEB = range(3)  # the web processes go first, for what is under way needs all the others
 
@@ -42,6 +42,11 @@ def web(listener_fd: int) -> Service:
         pass_fds=(listener_fd,),
         stage=WEB,
     )
+
+
+def sandbox() -> Service:
+    """The stand-in for Stripe."""
+    return Service(name="sandbox", command=(PYTHON, "-m", "store.sandbox"), stage=WORKERS)
 
 
 def cpu_worker() -> Service:

@@ -107,7 +107,7 @@ class Bringup:
             os.close(prepared_here)
             with contextlib.suppress(ProcessLookupError):
                 child.terminate()
-        for service in (parts.cpu_worker(), parts.beat()):
+        for service in (parts.cpu_worker(), parts.beat(), *([parts.sandbox()] if settings.SANDBOX else [])):
             self.supervisor.start(service)  # not before, for the first call needs neither, and all cores are busy
         self._say_ready()
         await asyncio.Event().wait()  # until cancelled: the supervisor does the rest

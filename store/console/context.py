@@ -39,7 +39,11 @@ def credit_of(organization: Organization) -> Wallet:
 def shop(request: HttpRequest) -> dict[str, Any]:
     """Lazy, so that a page without the header (the admin, an error) asks the database nothing."""
     theme = request.COOKIES.get("theme")
-    shown: dict[str, Any] = {"theme": theme if theme in THEMES else "system", "test_money": settings.TEST_MONEY}
+    shown: dict[str, Any] = {
+        "theme": theme if theme in THEMES else "system",
+        "test_money": not settings.STRIPE_LIVE,
+        "sandbox": settings.SANDBOX,
+    }
     if hasattr(request, "user") and request.user.is_authenticated:
         shown["organization"] = SimpleLazyObject(lambda: current_organization(request))
         shown["organizations"] = SimpleLazyObject(

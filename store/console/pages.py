@@ -7,7 +7,8 @@ from functools import wraps
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils.cache import add_never_cache_headers, patch_cache_control
 
@@ -15,7 +16,7 @@ from store.accounts.models import Organization, User
 from store.console.context import current_organization
 from store.errors import StoreError
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 class MemberRequest(HttpRequest):
@@ -28,7 +29,7 @@ def page(view: View) -> View:
     """A page for anybody. What a verb refuses is shown as a page with its status."""
 
     @wraps(view)
-    def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         try:
             return view(request, *args, **kwargs)
         except StoreError as error:
@@ -37,13 +38,13 @@ def page(view: View) -> View:
     return shown
 
 
-def console_page(view: Callable[..., HttpResponse]) -> View:
+def console_page(view: View) -> View:
     """A page for the signed-in: ``view(request, organization, ...)`` gets the organization that they act for. Kept by no cache."""
 
     @login_required
     @page
     @wraps(view)
-    def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         organization: Organization = current_organization(request)
         response = view(request, organization, *args, **kwargs)
         add_never_cache_headers(response)

@@ -25,7 +25,7 @@ class _NobodyChanges:
 class ReadOnlyAdmin(_NobodyChanges, ModelAdmin):
     """Rows can be looked at; not even a superuser adds, changes or deletes one."""
 
-    actions = None
+    actions: tuple[str, ...] | None = None
     list_per_page = 50
     show_full_result_count = False  # counting millions of rows for a footer is not worth it
 

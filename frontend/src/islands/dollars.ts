@@ -6,7 +6,7 @@ export function dollars(nano: number | bigint): string {
 }
 
 /** The same inside an element, with what is beyond the cent standing back, as the template filter shows it. */
-export function showDollars(host: Element, nano: number | bigint): void {
+function showDollars(host: Element, nano: number | bigint): void {
   const [head, tail] = dollarParts(nano);
   const money = document.createElement("span");
   money.className = "money";
@@ -15,6 +15,11 @@ export function showDollars(host: Element, nano: number | bigint): void {
   back.textContent = tail;
   money.append(head, document.createElement("wbr"), back);
   host.replaceChildren(money);
+}
+
+/** The balance wherever the page shows it. */
+export function showBalance(nano: number): void {
+  for (const balance of document.querySelectorAll("[data-balance]")) showDollars(balance, nano);
 }
 
 function dollarParts(nano: number | bigint): [head: string, tail: string] {

@@ -11,8 +11,9 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from store.accounts.actions import ensure_personal_organization
-from store.accounts.models import Organization, User
+from store.accounts.models import Organization, TokenScope
+from store.api.management.listings import organization_of
+from store.api.management.of_listing import user_of, valid
 from store.api.management.pages import NewestFirst
 from store.catalog.models import Listing
 from store.errors import InvalidRequest, NotFound
@@ -75,6 +76,7 @@ class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
 
     serializer_class = KeySerializer
     pagination_class = NewestFirst
+    write_scope = TokenScope.KEYS
 
     def get_queryset(self) -> QuerySet[ApiKey]:
         keys = ApiKey.objects.visible_to(self.request.user)
@@ -84,9 +86,9 @@ class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
 
     def create(self, request: Request) -> Response:
         """``POST /api/keys``: the one answer that holds the secret."""
-        terms = _valid(NewKey(data=request.data))
-        organization = _organization(request, terms.pop("organization"))
-        issued = issue_key(organization=organization, user=_user(request), **_resolved(request, terms))
+        terms = valid(NewKey(data=request.data))
+        organization = organization_of(request, terms.pop("organization"))
+        issued = issue_key(organization=organization, user=user_of(request), **_resolved(request, terms))
         return _shown_once(issued, status.HTTP_201_CREATED)
 
     def partial_update(self, request: Request, pk: str) -> Response:
@@ -95,45 +97,26 @@ class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
         if not isinstance(request.data, dict):
             raise InvalidRequest(_("The body is not a JSON object."))
         now = {**KeySerializer(api_key).data, **request.data}
-        terms = _valid(KeyTerms(data={name: now[name] for name in KeyTerms().get_fields()}))
-        changed = update_key(api_key=api_key, user=_user(request), **_resolved(request, terms))
+        terms = valid(KeyTerms(data={name: now[name] for name in KeyTerms().get_fields()}))
+        changed = update_key(api_key=api_key, user=user_of(request), **_resolved(request, terms))
         return Response(KeySerializer(self.get_queryset().get(pk=changed.pk)).data)
 
     def destroy(self, request: Request, pk: str) -> Response:
         """``DELETE /api/keys/{id}``: dead everywhere within a second."""
-        revoke_key(api_key=self.get_object(), user=_user(request))
+        revoke_key(api_key=self.get_object(), user=user_of(request))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @action(detail=True, methods=["post"])
     def rotate(self, request: Request, pk: str) -> Response:
         """``POST /api/keys/{id}/rotate``: a new secret."""
-        grace_s = _valid(Rotation(data=request.data))["grace_s"]
+        grace_s = valid(Rotation(data=request.data))["grace_s"]
         return _shown_once(
-            rotate_key(api_key=self.get_object(), user=_user(request), grace_s=grace_s), status.HTTP_200_OK
+            rotate_key(api_key=self.get_object(), user=user_of(request), grace_s=grace_s), status.HTTP_200_OK
         )
-
-
-def _valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    return dict(serializer.validated_data)
-
-
-def _user(request: Request) -> User:
-    assert isinstance(request.user, User)  # the view's permissions let nobody else in
-    return request.user
 
 
 def _shown_once(issued: IssuedKey, http_status: int) -> Response:
     return Response({**KeySerializer(issued.api_key).data, "secret": issued.secret}, status=http_status)
-
-
-def _organization(request: Request, slug: str | None) -> Organization:
-    if slug is None:
-        return ensure_personal_organization(_user(request))
-    found = Organization.objects.visible_to(request.user).filter(slug=slug).first()
-    if found is None:
-        raise NotFound(_("There is no such organization."), param="organization")
-    return found
 
 
 def _resolved(request: Request, terms: dict[str, Any]) -> dict[str, Any]:

@@ -6,28 +6,38 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 from django.http import HttpRequest
+from msgspec import Struct
 
 from inference import wire
+from inference.architectures import ENCODERS
 from inference.errors import PromptError
 from inference.prompt import PromptEncoder
-from store.api.v1.parsing import ChatRequest, CompletionRequest, InvalidField, Message
+from store.api.v1.parsing import ChatRequest, CompletionRequest, EmbeddingRequest, InvalidField, Message
+from store.api.v1.tuned import tuned_named
+from store.catalog.reads import CallableListing
 from store.errors import Unavailable
 from store.keys import limits
+from store.keys.authenticate import opens_now
 from store.keys.grants import KeyGrant, RateState
 from store.runs.books import ModelNotFound, ReplayKey
 from store.runs.calls import Call, ContextExceeded
+from store.runs.database_thread import query
 from store.runs.gateway import Gateway
 from store.runs.models import Endpoint
 from store.runs.offers import Offer, listing_named, offer_of
 from store.runs.streams import RunStream
+from store.tuning.names import PREFIX
 
 INLINE_CHARS = 2000  # shorter prompts are tokenized on the event loop: a thread costs more
 LEAST_TOP_P = 1e-6  # 0 asks for the likeliest token
 MAX_REPLAY_KEY = 255
+T = TypeVar("T")
 LIMITS_PATIENCE_S = 5.0  # with Redis
+MAX_EMBEDDED_TOKENS = 300_000  # of one request for embeddings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,10 +53,17 @@ class Caller:
 
 async def offer_for(grant: KeyGrant, name: str) -> Offer:
     """The model of this name, if the key opens it. Raises ModelNotFound."""
-    listing = await listing_named(name)
-    if listing is None or listing.listing_id not in grant.listing_ids:
+    listing = await (tuned_named(grant, name) if name.startswith(PREFIX) else listing_named(name))
+    if listing is None or not (listing.listing_id in grant.listing_ids or await _opens_lately(grant, listing)):
         raise ModelNotFound("The model does not exist, or this key does not open it.", param="model")
     return await offer_of(listing)
+
+
+async def _opens_lately(grant: KeyGrant, listing: CallableListing) -> bool:
+    """Whether the key opens a model that was made after the grant was read: a result is called the moment that its training is done."""
+    if not listing.is_private or listing.organization_id != grant.organization_id:
+        return False
+    return await query(opens_now, grant.api_key_id, listing.listing_id)
 
 
 async def chat_prompt(request: ChatRequest, offer: Offer) -> list[int]:
@@ -69,6 +86,57 @@ async def completion_prompt(request: CompletionRequest, offer: Offer) -> list[in
     return await _encode(lambda encoder: encoder.encode_text(prompt), offer, len(prompt))
 
 
+async def embedding_prompts(request: EmbeddingRequest, offer: Offer) -> list[list[int]]:
+    """The tokens of each text. Raises InvalidField, ContextExceeded, Unavailable."""
+    if offer.listing.architecture not in ENCODERS:
+        raise InvalidField(f"{offer.listing.name} writes text, and makes no embeddings.", param="model")
+    texts = request.texts
+    chars = sum(map(len, texts))
+    prompts = await _encode(lambda encoder: [_embedded_ids(text, encoder) for text in texts], offer, chars)
+    longest, most = max(map(len, prompts)), offer.encoder.context_length
+    if longest > most:
+        raise ContextExceeded(f"This model reads {most} tokens at most. A text has {longest}.", param="input")
+    if sum(map(len, prompts)) > MAX_EMBEDDED_TOKENS:
+        raise InvalidField(f"'input' has more than {MAX_EMBEDDED_TOKENS} tokens; send it in parts.", param="input")
+    return prompts
+
+
+def _embedded_ids(text: str | list[int], encoder: PromptEncoder) -> list[int]:
+    if isinstance(text, str):
+        return encoder.encode_text(text)
+    if max(text) >= encoder.vocab_size:
+        raise InvalidField(f"A token of this model is below {encoder.vocab_size}.", param="input")
+    return text
+
+
+async def open_embedding(
+    gateway: Gateway, prompts: list[list[int]], *, offer: Offer, caller: Caller, replay: ReplayKey | None = None
+) -> tuple[RunStream, RateState]:
+    """As :func:`open_call`, for a call that makes no token: its texts alone are paid for."""
+    prompt_ids = [token for prompt in prompts for token in prompt]
+    rates, _room = await _take_limits(gateway, caller.grant, len(prompt_ids), 0, 0)
+    call = Call(
+        organization_id=caller.organization_id,
+        user_id=caller.user_id,
+        grant=caller.grant,
+        listing_id=offer.listing.listing_id,
+        release_id=offer.listing.release_id,
+        release=offer.release,
+        endpoint=caller.endpoint,
+        request_id=caller.request_id,
+        is_stream=False,
+        prompt_ids=prompt_ids,
+        sampling=wire.Sampling(max_tokens=0),
+        is_capped=True,
+        has_seed=False,
+        tokens_taken=rates.taken_tokens,
+        replay=replay,
+        task="embed",
+        lengths=[len(prompt) for prompt in prompts],
+    )
+    return await _open(gateway, call), rates
+
+
 async def open_call(
     gateway: Gateway,
     request: ChatRequest | CompletionRequest,
@@ -79,6 +147,8 @@ async def open_call(
     replay: ReplayKey | None = None,
 ) -> tuple[RunStream, RateState]:
     """Takes the call from the key's limits and the payer's money. Raises the StoreError of the one that is short."""
+    if offer.listing.architecture in ENCODERS:
+        raise InvalidField(f"{offer.listing.name} makes embeddings, and writes no text.", param="model")
     context_left = _context_left(request, prompt_ids, offer)
     asked = _asked_tokens(request, offer)
     rates, room = await _take_limits(
@@ -126,7 +196,7 @@ def _context_left(request: ChatRequest | CompletionRequest, prompt_ids: list[int
     return most - len(prompt_ids)
 
 
-def replay_key(request: HttpRequest, body: ChatRequest | CompletionRequest) -> ReplayKey | None:
+def replay_key(request: HttpRequest, body: Struct) -> ReplayKey | None:
     """The Idempotency-Key of a request, with the digest of what it asks for. Raises InvalidField."""
     key = request.META.get("HTTP_IDEMPOTENCY_KEY")
     if key is None:
@@ -190,7 +260,7 @@ def _plain(message: Message) -> dict[str, str]:
     }
 
 
-async def _encode(encode: Callable[[PromptEncoder], list[int]], offer: Offer, chars: int) -> list[int]:
+async def _encode(encode: Callable[[PromptEncoder], T], offer: Offer, chars: int) -> T:
     try:
         if chars <= INLINE_CHARS:
             return encode(offer.encoder)

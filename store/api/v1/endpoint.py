@@ -12,13 +12,16 @@ from typing import Any
 import msgspec
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.utils.http import http_date
 from django.views.decorators.csrf import csrf_exempt
 
 from store.api.address import caller_address
 from store.api.errors import Internal, MethodNotAllowed, openai_error, retry_headers
+from store.catalog.reads import CallableListing
 from store.errors import StoreError
 from store.keys.authenticate import authenticate
 from store.keys.grants import InvalidKey, KeyGrant, RateState
+from store.uploads.receiving import ClientGone
 
 View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
@@ -58,6 +61,8 @@ def endpoint(*methods: str) -> Callable[[View], View]:
                 response = await view(request, **kwargs)
             except StoreError as error:
                 response = error_response(error)
+            except ClientGone:
+                raise  # nobody hears an answer
             except Exception:
                 log.exception("%s", request.id)  # type: ignore[attr-defined]
                 response = error_response(Internal())
@@ -80,6 +85,16 @@ async def grant_of(request: HttpRequest) -> KeyGrant:
     if scheme.lower() != "bearer":
         raise InvalidKey("The Authorization header must be 'Bearer KEY'.")
     return await authenticate(secret.strip(), address=caller_address(request))
+
+
+def call_headers(listing: CallableListing, state: RateState) -> dict[str, str]:
+    """What an answer says beside itself: the key's limits, and that the model ends, where it does (RFC 9745 and RFC 8594)."""
+    headers = rate_headers(state)
+    if listing.deprecated_at:
+        headers["deprecation"] = f"@{int(listing.deprecated_at.timestamp())}"
+    if listing.shutdown_at:
+        headers["sunset"] = http_date(listing.shutdown_at.timestamp())
+    return headers
 
 
 def rate_headers(state: RateState) -> dict[str, str]:

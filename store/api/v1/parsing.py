@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct
 
 from store.errors import InvalidRequest
 
+MAX_INPUTS = 1024  # texts of one request for embeddings
 MAX_STOPS = 4
 MAX_STOP_CHARS = 256
 INT64_MAX = 2**63 - 1
@@ -127,10 +128,31 @@ class CompletionRequest(_Request):
     suffix: Any = UNSET
 
 
+class EmbeddingRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """The body of ``POST /v1/embeddings``."""
+
+    model: str
+    input: (
+        str | Annotated[list[Token | str | list[Token]], Meta(min_length=1)]
+    )  # one text or many, as text or as tokens
+    encoding_format: Literal["float", "base64"] | None = None
+    user: Short | None = None
+    dimensions: Any = UNSET
+
+    @property
+    def texts(self) -> list[str | list[int]]:
+        """What is to be embedded, each a text or its tokens."""
+        if isinstance(self.input, str):
+            return [self.input]
+        tokens = [item for item in self.input if isinstance(item, int)]
+        return [tokens] if tokens else [item for item in self.input if not isinstance(item, int)]
+
+
 # Fields that are not served, and the values with which they ask for nothing.
 NO_OP: dict[str, tuple[Any, ...]] = {
     "audio": (None,),
     "best_of": (None, 1),
+    "dimensions": (None,),
     "echo": (None, False),
     "frequency_penalty": (None, 0),
     "function_call": (None, "none"),
@@ -153,31 +175,41 @@ NO_OP: dict[str, tuple[Any, ...]] = {
     "web_search_options": (None,),
 }
 
-R = TypeVar("R", ChatRequest, CompletionRequest)
+T = TypeVar("T")
+R = TypeVar("R", ChatRequest, CompletionRequest, EmbeddingRequest)
 
-_decoders: dict[type[Struct], msgspec.json.Decoder[Any]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (ChatRequest, CompletionRequest)
-}
-_refusable = {
-    kind: tuple((name, NO_OP[name]) for name in kind.__struct_fields__ if name in NO_OP)
-    for kind in (ChatRequest, CompletionRequest)
-}
+_KINDS: tuple[type[Struct], ...] = (ChatRequest, CompletionRequest, EmbeddingRequest)
+_decoders: dict[type[Struct], msgspec.json.Decoder[Any]] = {kind: msgspec.json.Decoder(kind) for kind in _KINDS}
+_refusable = {kind: tuple((name, NO_OP[name]) for name in kind.__struct_fields__ if name in NO_OP) for kind in _KINDS}
 _PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"field `(?P<name>[^`]*)`")
 
 
 def parse(body: bytes, kind: type[R]) -> R:
-    """Raises InvalidRequest with the ``param`` at fault."""
-    try:
-        request: R = _decoders[kind].decode(body)
-    except msgspec.ValidationError as error:
-        raise _refused(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(body, error) from None
+    """A request for a model's answer. Raises InvalidRequest with the ``param`` at fault."""
+    request: R = read_body(body, _decoders[kind])
     for name, allowed in _refusable[kind]:
         value = getattr(request, name)
         if value is not UNSET and not _is_one_of(value, allowed):
             raise UnsupportedField(f"'{name}' is not supported by this store.", param=name)
+    if isinstance(request, EmbeddingRequest):
+        _check_input(request)
+    else:
+        _check_generation(request)
+    return request
+
+
+def read_body(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """What a decoder makes of a body. Raises InvalidRequest with the ``param`` at fault."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise _refused(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _malformed(body, error) from None
+
+
+def _check_generation(request: ChatRequest | CompletionRequest) -> None:
     if request.n not in (None, 1):
         raise UnsupportedField("Only n=1 is supported.", param="n")
     if request.stream_options is not None and not request.stream:
@@ -186,7 +218,16 @@ def parse(body: bytes, kind: type[R]) -> R:
         _check_chat(request)
     else:
         _check_prompt(request.prompt)
-    return request
+
+
+def _check_input(request: EmbeddingRequest) -> None:
+    kinds = {type(item) for item in request.input}
+    if len(kinds) > 1:
+        raise InvalidField("'input' holds texts, or tokens, or lists of tokens: one kind only.", param="input")
+    if len(request.texts) > MAX_INPUTS:
+        raise InvalidField(f"'input' has {len(request.texts)} texts; {MAX_INPUTS} are the most.", param="input")
+    if not all(request.texts):
+        raise InvalidField("'input' must not hold an empty text.", param="input")
 
 
 def _check_chat(request: ChatRequest) -> None:

@@ -15,7 +15,8 @@ from store.catalog.models import Listing
 from store.console.forms.fields import DollarField, NetworksField
 from store.console.shelf import on_sale
 from store.errors import StoreError
-from store.keys.actions import MAX_BUDGET_NANO, MAX_NAME, MAX_RATE, BudgetSpec
+from store.keys.actions import MAX_NAME, MAX_RATE, BudgetSpec
+from store.keys.budgets import MAX_BUDGET_NANO
 from store.keys.models import ApiKey, Period
 
 BUDGETS = {"budget_day": Period.DAY, "budget_month": Period.MONTH, "budget_total": Period.TOTAL}

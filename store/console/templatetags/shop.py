@@ -12,6 +12,8 @@ from store.ledger.dollars import dollar_parts
 register = template.Library()
 register.filter(figures.short_count)
 register.filter(figures.short_bytes)
+register.filter(figures.percent)
+register.filter(figures.share)
 
 
 @register.filter
@@ -26,6 +28,24 @@ def dollars(nano: int | None) -> SafeString:
 
 
 @register.filter
+def about_dollars(nano: int) -> SafeString:
+    """An estimate: to the cent, or to three digits where it is less than a dollar. More would pretend to know."""
+    return dollars(figures.rounded(nano))
+
+
+@register.filter
 def fingerprint(digest: str, height: int = 32) -> SafeString:
     """The digest drawn as bars, ``height`` pixels tall."""
     return figures.fingerprint(digest, height=height)
+
+
+@register.filter
+def short_number(number: float | None) -> str:
+    """A measured number; nothing for None."""
+    return "" if number is None else figures.short_number(number)
+
+
+@register.filter
+def share_of_all(share: float | None) -> str:
+    """A share of what was answered; nothing for None."""
+    return "" if share is None else figures.share_of_all(share)

@@ -11,12 +11,14 @@ from django.views.decorators.http import require_POST
 from store.accounts.models import Organization
 from store.console.context import role_in
 from store.console.forms.keys import KeyForm, RotateForm
-from store.console.keyring import budgets_now, keys_of
+from store.console.keyring import keys_of
+from store.console.outlook import budgets_of_key
 from store.console.pages import MemberRequest, console_page
 from store.console.shelf import on_sale
 from store.console.snippets import export_line, snippets
 from store.errors import InvalidRequest
 from store.keys.actions import KEY_KEEPERS, IssuedKey, issue_key, revoke_key, rotate_key, update_key
+from store.usage.budgets import budgets_now
 
 
 @console_page
@@ -57,7 +59,8 @@ def key(request: MemberRequest, organization: Organization, pk: int) -> HttpResp
             except InvalidRequest as error:
                 form.refuse(error)
     may_keep = role_in(organization, request.user) in KEY_KEEPERS
-    shown = {"key": found, "form": form, "rotate": RotateForm(), "may_keep": may_keep, "budgets": budgets_now(found)}
+    budgets = budgets_now(budgets_of_key(found, request.user))
+    shown = {"key": found, "form": form, "rotate": RotateForm(), "may_keep": may_keep, "budgets": budgets}
     return render(request, "console/key.html", shown, status=422 if form.errors else 200)
 
 

@@ -26,8 +26,7 @@ def settings(request: MemberRequest, organization: Organization) -> HttpResponse
     memberships = (
         Membership.objects.filter(user=request.user).select_related("organization").order_by("organization__slug")
     )
-    members = organization.memberships.select_related("user").order_by("created_at")
-    return render(request, "console/settings.html", {"form": form, "memberships": memberships, "members": members})
+    return render(request, "console/settings.html", {"form": form, "memberships": memberships})
 
 
 @require_POST

@@ -1,42 +1,72 @@
-"""Runs: the list of them, what they come to, and one in full."""
+"""Usage: what it comes to, the list of runs, and one run in full."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from uuid import UUID
 
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 
 from store.accounts.models import Organization
-from store.console.forms.usage import UsageFilter
+from store.console.consumption import consumption
+from store.console.forms.usage import RunFilter, UsageFilter
+from store.console.outlook import budgets_of
 from store.console.pages import MemberRequest, console_page
+from store.console.run_list import run_page, runs_of
 from store.console.statement import transfers_of_run
-from store.console.usage import CHART_DAYS, daily_chart, run_page, runs_of, totals
+from store.console.usage_export import csv_lines, exported, parquet_bytes
 from store.runs.models import Run
+from store.usage.budgets import budgets_now
+from store.usage.forecast import forecast_of_month
+from store.usage.rollup import counted_until
+
+BUDGETS = 6  # of the organization and its models, beside the forecast; all of them have a page
 
 
 @console_page
 def usage(request: MemberRequest, organization: Organization) -> HttpResponse:
-    """The organization's runs, filtered, with a chart of the last days; older pages show the rows alone."""
+    """What the organization used in a period, by time and by whom."""
     form = UsageFilter(request.GET or None, organization=organization)
-    runs = runs_of(organization, **(form.chosen() if form.is_bound else {}))
-    before = _uuid(request.GET.get("before"))
-    query = request.GET.copy()
-    query.pop("before", None)
+    spent, forecast = forecast_of_month(organization, now=timezone.now())
     shown = {
         "form": form,
-        "query": query.urlencode(),
-        "page": run_page(runs, before=before),
-        "is_older": before is not None,
+        "month_nano": spent,
+        "forecast": forecast,
+        "found": consumption(organization, form),
+        "query": request.GET.urlencode(),
+        "counted_until": counted_until(),
+        "budgets": budgets_now(budgets_of(organization, request.user).filter(api_key=None, member=None)[:BUDGETS]),
     }
-    if before is None:
-        shown |= {
-            "totals": totals(runs),
-            "chart": daily_chart(runs, today=datetime.now(UTC).date()),
-            "days": CHART_DAYS,
-        }
-    return render(request, "console/usage.html", shown)
+    return render(request, "console/usage.html", shown, status=422 if form.errors else 200)
+
+
+@console_page
+def usage_csv(request: MemberRequest, organization: Organization) -> StreamingHttpResponse:
+    """The same by the hour or day and by the group, for a spreadsheet."""
+    rows = exported(organization, UsageFilter(request.GET or None, organization=organization))
+    response = StreamingHttpResponse(csv_lines(rows), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{organization.slug}-usage.csv"'
+    return response
+
+
+@console_page
+def usage_parquet(request: MemberRequest, organization: Organization) -> HttpResponse:
+    """The same for programs."""
+    rows = exported(organization, UsageFilter(request.GET or None, organization=organization))
+    response = HttpResponse(parquet_bytes(rows), content_type="application/vnd.apache.parquet")
+    response["Content-Disposition"] = f'attachment; filename="{organization.slug}-usage.parquet"'
+    return response
+
+
+@console_page
+def runs(request: MemberRequest, organization: Organization) -> HttpResponse:
+    """The organization's runs, filtered."""
+    form = RunFilter(request.GET or None, organization=organization)
+    found = runs_of(organization, **(form.chosen() if form.is_bound else {}))
+    before = _uuid(request.GET.get("before"))
+    shown = {"form": form, "page": run_page(found, before=before), "is_older": before is not None}
+    return render(request, "console/runs.html", shown)
 
 
 @console_page

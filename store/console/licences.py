@@ -1,0 +1,36 @@
+"""Licences to choose from: what models are given under most often, by SPDX identifier. Any other may be written."""
+
+from __future__ import annotations
+
+LICENCES = {
+    "apache-2.0": "Apache License 2.0",
+    "mit": "MIT License",
+    "bsd-3-clause": "BSD 3-Clause License",
+    "bsd-2-clause": "BSD 2-Clause License",
+    "isc": "ISC License",
+    "mpl-2.0": "Mozilla Public License 2.0",
+    "gpl-3.0-only": "GNU General Public License 3.0 only",
+    "gpl-3.0-or-later": "GNU General Public License 3.0 or later",
+    "lgpl-3.0-only": "GNU Lesser General Public License 3.0 only",
+    "agpl-3.0-only": "GNU Affero General Public License 3.0 only",
+    "cc0-1.0": "Creative Commons Zero 1.0",
+    "cc-by-4.0": "Creative Commons Attribution 4.0",
+    "cc-by-sa-4.0": "Creative Commons Attribution Share Alike 4.0",
+    "cc-by-nc-4.0": "Creative Commons Attribution Non Commercial 4.0",
+    "cc-by-nc-sa-4.0": "Creative Commons Attribution Non Commercial Share Alike 4.0",
+    "cc-by-nd-4.0": "Creative Commons Attribution No Derivatives 4.0",
+    "cc-by-nc-nd-4.0": "Creative Commons Attribution Non Commercial No Derivatives 4.0",
+    "unlicense": "The Unlicense",
+    "zlib": "zlib License",
+    "artistic-2.0": "Artistic License 2.0",
+    "eupl-1.2": "European Union Public License 1.2",
+    "bsl-1.0": "Boost Software License 1.0",
+    "wtfpl": "WTFPL",
+    "ncsa": "University of Illinois/NCSA Open Source License",
+    "ofl-1.1": "SIL Open Font License 1.1",
+    "ecl-2.0": "Educational Community License 2.0",
+    "afl-3.0": "Academic Free License 3.0",
+    "postgresql": "PostgreSQL License",
+    "cdla-permissive-2.0": "Community Data License Agreement Permissive 2.0",
+    "odc-by-1.0": "Open Data Commons Attribution 1.0",
+}
