@@ -26,6 +26,19 @@ __all__ = ["migrated", "shop", "stack"]  # fixtures of whole stores: here once, 
 
 PASSWORD = "correct horse battery staple"
 DOLLAR = 10**9  # nano-dollars
+LONG = ("tests/test_bringup.py", "tests/stories/", "tests/faults/", "tests/workers/")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules of a few long tests come first: who begins one last keeps all others waiting."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings: None, migrated: str) -> None:
+    """Every database of a session is a copy of one: to migrate takes longer than most modules of tests."""
+    connection.settings_dict["TEST"]["TEMPLATE"] = migrated
 
 
 @pytest.fixture(scope="session")

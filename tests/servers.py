@@ -13,6 +13,8 @@ import pytest
 
 from store import embedded
 
+START_S = 90  # a machine with much else to do
+
 
 class Servers:
     """The servers of this session, in a folder of their own; tests of faults stop and start them."""
@@ -35,11 +37,11 @@ class Servers:
         # Tests measure no durability: what survives kill -9 of the server is tested with this option reversed.
         command = [*embedded.postgres_command(self.data_dir), "-c", "fsync=off"]
         self.processes["postgres"] = self._spawn(command, user=embedded.postgres_user())
-        embedded.wait_for_postgres(self.database_url)
+        embedded.wait_for_postgres(self.database_url, timeout_s=START_S)
 
     def start_valkey(self) -> None:
         self.processes["valkey"] = self._spawn(embedded.valkey_command(self.data_dir), user=None)
-        embedded.wait_for_valkey(self.redis_url)
+        embedded.wait_for_valkey(self.redis_url, timeout_s=START_S)
 
     def _spawn(self, command: list[str], *, user: str | None) -> subprocess.Popen[bytes]:
         log = open(self.data_dir / "servers.log", "ab")  # noqa: SIM115 - the child keeps it
@@ -66,6 +68,7 @@ def pytest_load_initial_conftests() -> Generator[None, None, None]:
         DATABASE_URL=_servers.database_url,
         REDIS_URL=_servers.redis_url,
         SECRET_KEY="test",
+        OMP_NUM_THREADS="1",  # two threads that wait for each other on a busy core take thirty times as long as one
     )
     os.environ.pop("BROKER_URL", None)
     return (yield)

@@ -41,7 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LEASES = {"START_LEASE_S": "3", "RUN_LEASE_S": "2.5", "RUN_DEADLINE_S": "120"}
 PRICE = PriceSpec(input_nano=100_000_000, cached_input_nano=50_000_000, output_nano=400_000_000)
 CREDIT_NANO = 1_000 * 10**9
-READY_S = 90  # a machine with much else to do
+READY_S = 180  # a machine with much else to do
 
 
 @dataclass(kw_only=True)
@@ -108,8 +108,8 @@ class Stack:
             time.sleep(2 * REFRESH_S)  # every gateway has seen them by then
         return parts
 
-    def start_cpu(self, **environment: str) -> list[Part]:
-        """The CPU worker and the clock that tells it what is due."""
+    def start_cpu(self, count: int = 1, **environment: str) -> list[Part]:
+        """CPU workers, and the clock that tells them what is due."""
         celery = [sys.executable, "-m", "celery", "-A", "workers.cpu"]
         worker = [
             *celery,
@@ -125,7 +125,8 @@ class Stack:
             "--without-heartbeat",
         ]
         beat = [*celery, "beat", "--loglevel", "INFO", "--schedule", str(self._folder / "beat-schedule"), "--pidfile="]
-        return [self._start("cpu", worker, environment), self._start("beat", beat, environment)]
+        workers = [self._start("cpu", worker, environment) for _ in range(count)]
+        return [*workers, self._start("beat", beat, environment)]
 
     def report(self, part: Part) -> wire.Replica | None:
         """What a GPU worker last said of itself."""
@@ -195,7 +196,7 @@ class Shop:
         return self.listing.name
 
 
-def open_shop(folder: Path) -> Shop:
+def open_shop(folder: Path, price: PriceSpec = PRICE) -> Shop:
     """A provider with a published model, a consumer with credit and a key."""
     provider = sign_up(
         email="provider@example.com", password="correct horse battery", name="Provider", is_verified=True
@@ -203,7 +204,7 @@ def open_shop(folder: Path) -> Shop:
     seller = ensure_personal_organization(provider)
     become_provider(organization=seller, user=provider)
     release = publish_folder(
-        organization=seller, user=provider, folder=folder, slug="tiny", price=PRICE, title="Tiny", licence="apache-2.0"
+        organization=seller, user=provider, folder=folder, slug="tiny", price=price, title="Tiny", licence="apache-2.0"
     )
     consumer = sign_up(
         email="consumer@example.com", password="correct horse battery", name="Consumer", is_verified=True
@@ -230,7 +231,7 @@ def connected_to(database: str) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def migrated(servers: Servers, django_db_blocker: DjangoDbBlocker) -> str:
     """The name of a database with all tables and no rows, to be copied."""
-    name = "stack_template"
+    name = "migrated"
     with django_db_blocker.unblock(), connected_to("postgres"), connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
     with django_db_blocker.unblock(), connected_to(name):
@@ -244,6 +245,7 @@ def stack(
 ) -> Iterator[Stack]:
     """A store without parts: a module starts those that it needs. Its database is the one that models see in this module."""
     name = f"stack_{uuid.uuid4().hex[:8]}"
+    _empty_redis(servers)  # of other tests' rate limits, too: a second mail to one address waits for three minutes
     with django_db_blocker.unblock():
         with connected_to("postgres"), connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {name} TEMPLATE {migrated}")
@@ -255,6 +257,10 @@ def stack(
                 made.stop()
         with connected_to("postgres"), connection.cursor() as cursor:
             cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    _empty_redis(servers)
+
+
+def _empty_redis(servers: Servers) -> None:
     with redis.Redis.from_url(servers.redis_url) as client:
         client.flushall()
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from typing import TypeVar
 
 POLL_S = 0.02
+PATIENCE_S = 90.0  # a machine with much else to do; what comes about at once costs nothing
 T = TypeVar("T")
 
 
-def await_that(condition: Callable[[], T | None], what: str, *, timeout_s: float = 30) -> T:
+def await_that(condition: Callable[[], T | None], what: str, *, timeout_s: float = PATIENCE_S) -> T:
     """Polls until the condition holds, and returns what it returned."""
     deadline = time.monotonic() + timeout_s
     while True:

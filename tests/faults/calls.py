@@ -17,7 +17,7 @@ from store.runs.models import Run, RunStatus
 from tests.stack import Part, Shop, Stack
 from tests.waiting import await_that
 
-END_S = 60  # every accepted run ends within this, counted from the recovery
+END_S = 120  # every accepted run ends within this, counted from the recovery
 
 
 @dataclass(frozen=True, kw_only=True)

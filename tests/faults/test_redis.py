@@ -62,7 +62,7 @@ def parts(stack: Stack, shop: Shop) -> list[Part]:
 @pytest.fixture
 def load(stack: Stack, shop: Shop, parts: list[Part]) -> Iterator[Load]:
     load = Load(stack, shop)
-    await_that(lambda: len(load.whole) >= CALLERS, "the load is under way", timeout_s=90)
+    await_that(lambda: len(load.whole) >= CALLERS, "the load is under way")
     yield load
     load.stop()
 

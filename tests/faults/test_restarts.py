@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import signal
-import time
 
 import pytest
 
 from store.runs.models import Run, RunStatus
-from tests.faults.calls import Ask, Call, assert_books_are_right, assert_charged_once
+from tests.faults.calls import END_S, Ask, Call, assert_books_are_right, assert_charged_once
 from tests.faults.test_redis import Load
 from tests.stack import Part, Shop, Stack
 from tests.waiting import await_that
@@ -16,13 +15,12 @@ from tests.waiting import await_that
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(3600)]
 
 ROUNDS, FULL_ROUNDS = 1, 10
-DEAD_GATEWAY_S = 60  # two silences, and a beat of the reaper
 
 
 def test_rolling_restarts_cost_no_client_an_error(stack: Stack, shop: Shop, full: bool) -> None:
     webs, gpus = stack.start_web(2), stack.start_gpu(2)
     load = Load(stack, shop)
-    await_that(lambda: len(load.whole) > 0, "the load is under way", timeout_s=90)
+    await_that(lambda: len(load.whole) > 0, "the load is under way")
     for _ in range(FULL_ROUNDS if full else ROUNDS):
         for parts, start in ((webs, stack.start_web), (gpus, stack.start_gpu)):
             for part in list(parts):
@@ -30,7 +28,7 @@ def test_rolling_restarts_cost_no_client_an_error(stack: Stack, shop: Shop, full
                 parts.remove(part)
                 parts += start()
     before = len(load.whole)
-    await_that(lambda: len(load.whole) > before, "calls are answered", timeout_s=60)
+    await_that(lambda: len(load.whole) > before, "calls are answered")
     load.stop()
     assert [call.error for call in load.calls if call.error] == []
     assert_books_are_right()
@@ -49,11 +47,9 @@ def test_the_runs_of_a_killed_web_process_are_settled_by_what_was_made(stack: St
         call.await_text(50)
     web.signal(signal.SIGKILL)
     for call in calls:
-        call.join(10)
+        call.join(END_S)
         assert call.error is not None
-    began = time.monotonic()
-    assert_books_are_right(timeout_s=DEAD_GATEWAY_S)
-    assert time.monotonic() - began < DEAD_GATEWAY_S
+    assert_books_are_right()
     for call in calls:
         run = Run.objects.get(id=call.run_id)
         whole = run.status == RunStatus.SUCCEEDED  # its worker came to the end before anybody stopped it

@@ -13,7 +13,7 @@ from tests.house.tree import ROOT
 
 DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
 COMPOSE = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
-STORE_SERVICES = ("web", "cpu", "beat", "migrate")
+STORE_SERVICES = ("web", "sandbox", "cpu", "beat", "migrate")
 
 
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)

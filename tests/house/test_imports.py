@@ -10,7 +10,16 @@ import grimp
 
 from tests.house.tree import ROOT
 
-KNOWN_OF_INFERENCE = {"inference.wire", "inference.manifest", "inference.prompt", "inference.errors"}
+KNOWN_OF_INFERENCE = {
+    "inference.wire",
+    "inference.manifest",
+    "inference.prompt",
+    "inference.architectures",
+    "inference.errors",
+    "inference.isolation",
+    "inference.training.auto",
+    "inference.training.shape",
+}
 
 
 def test_every_import_contract_is_kept() -> None:
@@ -26,7 +35,7 @@ def test_every_import_contract_is_kept() -> None:
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
 
 
-def test_of_inference_the_store_knows_the_messages_the_manifest_and_the_prompt() -> None:
+def test_of_inference_the_store_knows_the_messages_the_manifest_the_prompt_and_what_auto_means() -> None:
     graph = grimp.build_graph("store", "inference", cache_dir=None)
     known = {
         imported

@@ -13,8 +13,6 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from inference.engine import Engine
 
-torch.set_num_threads(1)
-
 BEGIN, END, START = "<|begin|>", "<|end|>", "<|start|>"
 CONTEXT = 128  # tokens
 VOCAB = 400

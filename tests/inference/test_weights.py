@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import pickle
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 
 from inference import wire
 from inference.errors import DigestMismatch, PullFailed
-from inference.manifest import hash_file, inspect_folder, release_digest
+from inference.manifest import FileEntry, hash_file, inspect_folder, release_digest
 from inference.weights import pull_release
 from tests.inference.fake_hub import TOKEN, FakeHub
 
@@ -66,6 +67,15 @@ def test_a_pickle_beside_the_release_is_not_even_fetched(hub: FakeHub, tmp_path:
     folder = pull_release(ref_of(hub), tmp_path)
     assert not (folder / "pytorch_model.bin").exists()
     assert not any("pytorch_model.bin" in request for request in hub.requests)
+
+
+def test_pictures_of_the_card_lie_in_a_folder_of_their_own(hub: FakeHub, tmp_path: Path) -> None:
+    hub.files["assets/plot.png"] = b"\x89PNG\r\n\x1a\n"
+    hub.revision = release_digest(
+        FileEntry(name, len(data), hashlib.sha256(data).hexdigest()) for name, data in hub.files.items()
+    )
+    folder = pull_release(ref_of(hub), tmp_path)
+    assert (folder / "assets" / "plot.png").read_bytes() == hub.files["assets/plot.png"]
 
 
 def test_a_pull_that_broke_is_taken_up_where_it_ended(

@@ -18,6 +18,7 @@ from store.ledger.audit import audit
 from store.ledger.models import Wallet, WalletKind
 from store.runs.models import Run, RunStatus
 from tests.servers import Servers
+from tests.waiting import PATIENCE_S
 
 SHORT = {"START_LEASE_S": "1.5", "RUN_LEASE_S": "2.5", "QUEUE_LIMIT_S": "12", "SLOW_CLIENT_S": "3"}
 
@@ -33,9 +34,9 @@ class Live(Stage):
         self.model, self.secret = self.listing.name, self.issued.secret
         self.buyer = self.issued.api_key.organization
         self.url = self.start_web()
-        self.bare = httpx.Client(timeout=60, verify=False)
+        self.bare = httpx.Client(timeout=PATIENCE_S, verify=False)
         authorization = {"Authorization": f"Bearer {self.secret}"}
-        self.http = httpx.Client(base_url=self.url, headers=authorization, timeout=60, verify=False)
+        self.http = httpx.Client(base_url=self.url, headers=authorization, timeout=PATIENCE_S, verify=False)
 
     def env(self) -> dict[str, str]:
         """The environment of a process that works on the test's database."""
@@ -71,7 +72,7 @@ class Live(Stage):
         process.wait()
 
 
-def wait_until(holds: Callable[[], object], *, timeout_s: float = 20) -> None:
+def wait_until(holds: Callable[[], object], *, timeout_s: float = PATIENCE_S) -> None:
     """Raises TimeoutError where ``holds`` stays false."""
     until = time.monotonic() + timeout_s
     while not holds():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import openai
 import pytest
 from django.core.management import call_command
@@ -79,10 +81,11 @@ def test_a_client_that_goes_away_pays_for_what_was_made_and_no_more(stack: Stack
         )  # fmt: skip
         run_id = next(iter(stream)).id.removeprefix("cmpl-")
         stream.close()
-    await_that(lambda: Run.objects.get(id=run_id).status != RunStatus.OPEN, "the run is settled", timeout_s=10)
+    await_that(lambda: Run.objects.get(id=run_id).status != RunStatus.OPEN, "the run is settled")
     run = Run.objects.get(id=run_id)
-    assert run.status in (RunStatus.CANCELLED, RunStatus.SUCCEEDED)  # the model may have ended of itself first
-    assert 0 < run.output_tokens < 400
+    ended_first = run.status == RunStatus.SUCCEEDED  # the model, of itself
+    assert ended_first or (run.status == RunStatus.CANCELLED and run.output_tokens < 400)
+    assert run.output_tokens > 0
     assert run.charge_nano > 0
     assert not Hold.objects.filter(status=HoldStatus.OPEN).exists()
 
@@ -107,15 +110,20 @@ def test_a_revoked_key_is_dead_within_a_second(stack: Stack, shop: Shop) -> None
     with stack.client(issued.secret) as client:
         client.models.list()
         revoke_key(api_key=issued.api_key, user=user)
+        revoked = time.monotonic()
+        granted: list[float] = []  # when each was asked that the key still opened
 
         def refused() -> bool:
+            asked = time.monotonic()
             try:
                 client.models.list()
             except openai.AuthenticationError:
                 return True
+            granted.append(asked)
             return False
 
-        await_that(refused, "the key is refused", timeout_s=1.0)
+        await_that(refused, "the key is refused")
+        assert max(granted, default=revoked) < revoked + 1
 
 
 def test_the_books_are_clean_after_all_that(shop: Shop) -> None:

@@ -4,86 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from django.db import connection
+from playwright.sync_api import Browser, Page, Route, expect
 
 from store.accounts.models import User
+from store.billing.actions import top_up_test
 from tests.servers import Servers
-from tests.stack import ROOT, Shop, Stack
+from tests.stack import Stack
+from tests.stories.browsing import ANSWER_MS, DESK, PHONE, SHOP_PASSWORD, check, sign_in
 from tests.waiting import await_that
 
 pytestmark = [pytest.mark.story, pytest.mark.browser]
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PASSWORD = "a rather long phrase"
-SHOP_PASSWORD = "correct horse battery"  # of the people in the shop
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-ANSWER_MS = 60_000  # a machine with much else to do
 POINTS = 100_000
 
 
 @pytest.fixture(autouse=True)
 def db(stack: Stack) -> None:
     """In the place of pytest-django's: the rows of a running store are committed, so no transaction goes round a test."""
-
-
-@pytest.fixture(scope="module")
-def site(stack: Stack, shop: Shop) -> str:
-    """The address of a running store with one model, which was called once. A name: a passkey never belongs to an address of digits."""
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: tests/install_chromium.sh")
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(collect, cwd=ROOT, env=stack._environment(), check=True)
-    hasher = Argon2PasswordHasher()  # the one that a store outside of tests knows
-    User.objects.update(password=hasher.encode(SHOP_PASSWORD, hasher.salt()))
-    stack.start_web()
-    stack.start_gpu()
-    stack.client(shop.secret, max_retries=8).completions.create(model=shop.model, prompt="Shall I", max_tokens=8)
-    return stack.url.replace("127.0.0.1", "localhost")
-
-
-@pytest.fixture(scope="module")
-def model(shop: Shop) -> str:
-    """Its name, read before the browser's event loop runs in this thread: Django's models refuse to be asked beside one."""
-    return shop.model
-
-
-@pytest.fixture(scope="module")
-def chromium(site: str, model: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Browser, site: str) -> Iterator[Page]:
-    """A fresh browser at a desk. Whatever its console says of broken policy or script fails the test."""
-    context = chromium.new_context(viewport=DESK, base_url=site)  # type: ignore[arg-type]
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.set_default_timeout(30_000)
-    yield page
-    context.close()
-    assert [said for said in complaints if "402 (" not in said] == []
-
-
-def sign_in(page: Page, email: str = "consumer@example.com", password: str = SHOP_PASSWORD) -> None:
-    page.goto("/accounts/login/")
-    page.get_by_label("Email").fill(email)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Sign In", exact=True).click()
-    expect(page.locator(".balance")).to_be_visible()
 
 
 def mailed_link(servers: Servers, email: str) -> str:
@@ -96,6 +38,13 @@ def mailed_link(servers: Servers, email: str) -> str:
         return links[0] if links else None
 
     return await_that(found, f"a mail to {email}")
+
+
+def pay(email: str) -> None:
+    """Five dollars of test money for somebody."""
+    user = User.objects.get(email=email)
+    top_up_test(organization=user.personal_organization, user=user, amount_nano=5 * 10**9)
+    connection.close()
 
 
 def test_from_sign_up_to_a_priced_answer(page: Page, site: str, stack: Stack, model: str, servers: Servers) -> None:
@@ -114,8 +63,10 @@ def test_from_sign_up_to_a_priced_answer(page: Page, site: str, stack: Stack, mo
     page.get_by_label("Message").press("Enter")
     expect(page.get_by_role("link", name="Add credit")).to_be_visible(timeout=ANSWER_MS)  # 402: nothing runs on credit
     page.get_by_role("link", name="Add credit").click()
-    page.get_by_label("Amount").fill("5")
-    page.get_by_role("button", name="Add test money").click()
+    expect(page.get_by_role("button", name="Continue to payment")).to_be_visible()  # the way on: test_buying
+    with ThreadPoolExecutor(1) as thread:  # the browser's own has an event loop, beside which Django asks no database
+        thread.submit(pay, "ada@example.com").result()
+    page.reload()
     expect(page.locator(".balance")).to_contain_text("$5.00")
 
     page.goto(f"/{model}")
@@ -140,7 +91,7 @@ def test_from_sign_up_to_a_priced_answer(page: Page, site: str, stack: Stack, mo
     left = page.locator("[data-balance]").first.inner_text()
     assert f"balance {left}" in page.locator(".turn-cost").inner_text()
 
-    page.goto("/usage")
+    page.goto("/usage/runs")
     expect(page.locator(".balance")).to_contain_text(left)
     expect(page.locator(".table tbody tr")).to_have_count(2)
     page.locator(".table tbody tr a").first.click()
@@ -162,7 +113,7 @@ def test_a_long_answer_is_stopped_and_charged_for_what_was_made(page: Page, mode
     cancelled = page.locator(".table tbody tr", has_text="Cancelled")
 
     def listed() -> bool:
-        page.goto("/usage")
+        page.goto("/usage/runs")
         return cancelled.count() == 1
 
     await_that(listed, "the run is settled as cancelled")
@@ -269,25 +220,24 @@ def test_no_page_is_wider_than_the_screen_and_every_control_is_large_enough(
 ) -> None:
     page.set_viewport_size(size)  # type: ignore[arg-type]
     page.context.add_cookies([{"name": "theme", "value": theme, "url": site}])
-    addresses = ["/", "/models", f"/{model}", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"]
+    addresses = [
+        "/",
+        "/models",
+        "/models?q=tiny&licence=apache-2.0",
+        "/models?q=none",
+        "/rankings",
+        "/rankings/newest",
+        f"/{model}",
+        f"/{model}/reviews",
+        f"/compare?m={model}",
+        "/compare",
+        "/docs/measuring",
+        "/categories/chat",
+        "/accounts/login/",
+        "/accounts/signup/",
+        "/accounts/password/reset/",
+    ]
     check(page, addresses)
     sign_in(page)
-    check(page, [f"/{model}", "/keys", "/keys/new", "/usage", "/wallet", "/provider", "/settings", "/accounts/2fa/",
+    check(page, [f"/{model}", f"/{model}/reviews", f"/compare?m={model}", "/favourites", "/keys", "/keys/new", "/usage", "/usage/runs", "/settings/budgets", "/settings/budgets/new", "/wallet", "/provider", "/settings", "/accounts/2fa/",
                  "/accounts/email/", "/accounts/sessions/", "/accounts/password/change/"])  # fmt: skip
-
-
-def check(page: Page, addresses: list[str]) -> None:
-    for address in addresses:
-        answer = page.goto(address)
-        assert answer
-        assert answer.status == 200, address
-        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, (
-            address
-        )
-        assert page.evaluate(TOO_SMALL) == [], address
-
-
-TOO_SMALL = """() => [...document.querySelectorAll("main :is(a.btn, button, input, select, textarea, summary, .nav-link), .site-header a")]
-  .filter((each) => each.checkVisibility() && !each.matches("[type=checkbox], [type=radio], .skip-link"))
-  .filter((each) => each.getBoundingClientRect().height < 43.5)
-  .map((each) => each.outerHTML.slice(0, 120))"""

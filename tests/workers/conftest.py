@@ -14,10 +14,11 @@ from inference.engine import Engine, Output, Request
 from tests.servers import Servers
 from tests.tiny_model import write_model
 from tests.workers.hub import Hub
+from tests.workers.listener import Listener
 from tests.workers.processes import Caller, GpuWorker
 
 PROMPT = [5, 6, 7]
-SHARED = 0
+SHARED = 6  # not 0, where whole stores are: this worker lives as long as the session, and would take their calls
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +107,13 @@ def caller(servers: Servers, database: int) -> Iterator[Caller]:
     caller = Caller(servers, database=database)
     yield caller
     caller.redis.close()
+
+
+@pytest.fixture
+def listener(servers: Servers, database: int) -> Iterator[Listener]:
+    made = Listener(servers, database=database)
+    yield made
+    made.redis.close()
 
 
 def run_alone(folder: Path, spec: wire.CompletionSpec) -> list[Output]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from celery import Celery
 
 from inference import wire
 from inference.engine import Engine, Output
@@ -32,7 +33,7 @@ def server(servers: Servers, database: int, tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(settings, "REDIS_URL", f"{servers.redis_url}?db={database}")
     monkeypatch.setattr(settings, "WEIGHTS_DIR", tmp_path / "weights")
     monkeypatch.setattr(settings, "DEVICE", "cpu")
-    server = Server(slots=4, name="here")
+    server = Server(Celery(set_as_current=False), slots=4, name="here")
     yield server
     server.close(drain_s=0)
 
@@ -82,5 +83,5 @@ def test_an_engine_thread_that_vanishes_is_noticed(
     monkeypatch.setattr(Engine, "step", vanish)
     spec = caller.spec(release, PROMPT, max_tokens=50)
     serve(server, spec)
-    end = caller.wait_for_end(spec, timeout_s=10)
+    end = caller.wait_for_end(spec)
     assert (end.finish_reason, end.error_code) == ("error", "engine_failed")

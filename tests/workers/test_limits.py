@@ -36,7 +36,7 @@ def test_what_does_not_fit_at_once_waits_and_is_served(
     specs = [caller.send(caller.spec(release, PROMPT, max_tokens=2)) for _ in range(40)]
     for spec in specs:
         caller.wait_for_end(spec)
-    assert time.monotonic() - began < 10  # a slot that becomes free is noticed at once, not once a second
+    assert time.monotonic() - began < 18  # a slot that becomes free is noticed at once: once a second would take 20
 
     long = caller.send(caller.spec(other_release, PROMPT, max_tokens=2000))
     caller.wait_for(lambda chunk: bool(chunk.token_ids), long)
@@ -90,7 +90,7 @@ def test_what_takes_too_long_at_a_stop_is_handed_over(
     assert end.finish_reason == "abort"  # nobody asked for this end, so the run is sent again
     assert end.usage
     assert end.usage.completion_tokens == len(caller.tokens(spec.run_id))
-    assert hasty.process.wait(30) == 0
+    assert hasty.process.wait(60) == 0
     start_worker()
     caller.wait_for_end(caller.again(spec))
     assert_whole(caller, spec, other_folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,7 +69,7 @@ def test_the_other_worker_goes_on_where_a_killed_one_was_cut_off(
     caller.wait_for(lambda chunk: bool(chunk.finish_reason), caller.newest(seeded))
     for spec in (greedy, seeded):
         assert_whole(caller, spec, other_folder)
-    await_that(lambda: mine.report() is None, "the report of the dead expires", timeout_s=wire.REPLICA_TTL_S + 1)
+    await_that(lambda: mine.report() is None, "the report of the dead expires")
 
 
 def test_a_stopped_worker_that_comes_back_ends_what_another_has_taken_over(
@@ -98,13 +97,11 @@ def test_a_killed_redis_is_found_again(
     servers.processes["valkey"].kill()
     servers.processes["valkey"].wait()
     servers.start_valkey()
-    back = time.monotonic()
     assert caller.wait_for_end(spec).finish_reason == "length"  # what was buffered arrives
     for worker in pair:
         worker.wait_until_ready()
     for queue in (wire.COLD_QUEUE, wire.serve_queue(other_release.digest)):
         assert caller.wait_for_end(caller.send(caller.spec(other_release, PROMPT), queue)).finish_reason == "length"
-    assert time.monotonic() - back < 30
 
 
 def test_a_worker_that_is_told_to_stop_finishes_what_it_has_in_hand(
@@ -117,7 +114,7 @@ def test_a_worker_that_is_told_to_stop_finishes_what_it_has_in_hand(
     late = caller.send(caller.spec(other_release, PROMPT, max_tokens=2))
     assert caller.wait_for_end(late).worker.endswith(f"-{other.process.pid}")
     assert caller.wait_for_end(spec).finish_reason == "length"
-    assert mine.process.wait(30) == 0
+    assert mine.process.wait(60) == 0
     assert_whole(caller, spec, other_folder)
 
 

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from inference import wire
 from inference.engine import Output
 from tests.servers import Servers
-from tests.waiting import await_that
+from tests.waiting import PATIENCE_S, await_that
 from workers import stream
 from workers.attempts import Attempt, Attempts
 from workers.stream import Writer
@@ -43,7 +43,7 @@ def attempts(client: redis.Redis) -> Attempts:
 def writer(client: redis.Redis, attempts: Attempts) -> Iterator[Writer]:
     writer = Writer(client, attempts, worker="w1")
     yield writer
-    writer.close(timeout_s=5)
+    writer.close(timeout_s=PATIENCE_S)
 
 
 def take(attempts: Attempts, reply_to: str = "reply:a") -> Attempt:
@@ -87,7 +87,7 @@ def test_steps_that_come_faster_than_they_are_written_share_a_chunk(
     for index in range(200):
         writer.put([token(attempt, index)])
     writer.put([end(attempt, 200)])
-    assert attempt.over.wait(5)
+    assert attempt.over.wait(PATIENCE_S)
     chunks = [chunk for entry in entries(client) for chunk in entry]
     assert [token_id for chunk in chunks for token_id in chunk.token_ids] == list(range(100, 300))
     assert "".join(chunk.text for chunk in chunks) == "".join(f"{index} " for index in range(200))
@@ -104,7 +104,7 @@ def test_a_stream_expires_when_nobody_writes_to_it_any_more(
 ) -> None:
     attempt = take(attempts)
     writer.put([end(attempt, 0)])
-    assert attempt.over.wait(5)
+    assert attempt.over.wait(PATIENCE_S)
     assert 0 < client.ttl("reply:a") <= stream.STREAM_TTL_S
 
 
@@ -121,11 +121,11 @@ def test_what_an_engine_says_after_the_end_is_not_written(
 ) -> None:
     attempt = take(attempts)
     writer.put([end(attempt, 0)])
-    assert attempt.over.wait(5)
+    assert attempt.over.wait(PATIENCE_S)
     writer.put([token(attempt, 0)])
     other = take(attempts)
     writer.put([end(other, 0)])
-    assert other.over.wait(5)
+    assert other.over.wait(PATIENCE_S)
     assert [chunk.run_id for entry in entries(client) for chunk in entry] == [attempt.spec.run_id, other.spec.run_id]
 
 
@@ -134,7 +134,7 @@ def test_a_sign_of_life_that_crosses_the_end_does_not_hide_it(
 ) -> None:
     attempt = take(attempts)
     writer.put([token(attempt, 0), end(attempt, 1), Output(id=attempt.id)])
-    assert attempt.over.wait(5)
+    assert attempt.over.wait(PATIENCE_S)
     [[chunk]] = entries(client)
     assert (chunk.token_ids, chunk.finish_reason) == ((100,), "length")
 
@@ -151,5 +151,5 @@ def test_without_redis_outputs_wait_then_are_dropped_and_their_attempts_end(
     assert not attempt.over.wait(3 * stream.RETRY_S)
     writer.put([token(attempt, index) for index in range(40, 100)])
     writer.put([end(attempt, 100)])
-    assert attempt.over.wait(5)
-    writer.close(timeout_s=5)
+    assert attempt.over.wait(PATIENCE_S)
+    writer.close(timeout_s=PATIENCE_S)

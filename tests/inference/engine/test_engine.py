@@ -234,7 +234,7 @@ def test_numbers_that_are_not_finite_end_one_run_and_spare_the_next(folder: Path
 def test_a_folder_of_another_family_is_not_loaded(folder: Path, tmp_path: Path) -> None:
     release = Path(shutil.copytree(folder, tmp_path / "release"))
     config = json.loads((release / "config.json").read_text())
-    (release / "config.json").write_text(json.dumps(config | {"architectures": ["BertModel"]}))
+    (release / "config.json").write_text(json.dumps(config | {"architectures": ["T5ForConditionalGeneration"]}))
     with pytest.raises(UnsupportedModel, match="architectures"):
         Engine.load(release)
 

@@ -10,8 +10,7 @@ import pytest
 
 from inference.engine import Engine, EngineLoop, EngineStopped, InvalidRequest, Output
 from tests.inference.runs import Run, ask, collect, serve_one
-
-PATIENCE_S = 10.0
+from tests.waiting import PATIENCE_S
 
 
 class Sink:

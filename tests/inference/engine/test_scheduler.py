@@ -16,7 +16,9 @@ NO_TEXT = TokenBytes([], strip_first_space=False)
 
 def sequence(id_: str, prompt: int, limit: int) -> Sequence:
     request = ask(id_, [1] * prompt, max_tokens=limit - prompt)
-    return Sequence(request=request, tokens=[1] * prompt, limit=limit, detokenizer=Detokenizer(NO_TEXT))
+    return Sequence(
+        request=request, tokens=[1] * prompt, limit=limit, detokenizer=Detokenizer(NO_TEXT), eos_ids=frozenset()
+    )
 
 
 def compute(step: Step) -> None:

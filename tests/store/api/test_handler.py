@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from store.api.handler import Handler
+from tests.waiting import PATIENCE_S
 
 SCOPE = {
     "type": "http",
@@ -69,7 +70,7 @@ async def test_a_client_that_does_not_read_is_given_up(settings: Any) -> None:
         await asyncio.Event().wait()
 
     client = Client(b"{}")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         await Handler()(SCOPE, client.receive, never)
 
 

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from store.bringup.supervisor import Service, Supervisor
+from tests.waiting import PATIENCE_S
 
 SLEEPER = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)")
 DEAF = (
@@ -22,7 +23,7 @@ DEAF = (
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -99,7 +100,7 @@ async def test_in_a_hurry_nobody_is_waited_for(supervisor: Supervisor) -> None:
     stopping = asyncio.create_task(supervisor.stop_all())
     await asyncio.sleep(0)
     supervisor.hurry()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         await stopping
 
 
@@ -119,4 +120,4 @@ asyncio.run(main())
     child = psutil.Process(int(process.stdout.readline().split("[")[1].split("]")[0]))
     process.kill()
     process.wait()
-    child.wait(20)  # raises TimeoutExpired where it lives on
+    child.wait(PATIENCE_S)  # raises TimeoutExpired where it lives on

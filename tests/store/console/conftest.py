@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -10,11 +12,14 @@ from django.test import Client
 from uuid_utils.compat import uuid7
 
 from store.accounts.models import User
-from store.catalog.models import Listing
+from store.catalog.actions.repositories import AddFile, commit_files
+from store.catalog.models import Commit, Listing, Submission, SubmissionStatus, Weights
+from store.console.begin import begin_listing
 from store.keys.actions import IssuedKey
 from store.runs.actions import heartbeat_gateway, open_runs, settle_runs
 from store.runs.books import OpenedRun, OpenRun, SettleRun
 from store.runs.models import Endpoint, Run, RunStatus
+from store.uploads.actions import store_bytes
 
 MakeRun = Callable[..., Run]
 
@@ -40,14 +45,20 @@ def make_run(listing: Listing, issued_key: IssuedKey) -> MakeRun:
     gateway_id = uuid7()
     heartbeat_gateway(gateway_id)
 
-    def make(*, status: RunStatus = RunStatus.SUCCEEDED, output_tokens: int = 50, run_id: UUID | None = None) -> Run:
+    def make(
+        *,
+        status: RunStatus = RunStatus.SUCCEEDED,
+        output_tokens: int = 50,
+        run_id: UUID | None = None,
+        of: Listing = listing,
+    ) -> Run:
         run = OpenRun(
             run_id=run_id or uuid7(),
             organization_id=issued_key.api_key.organization_id,
             user_id=None,
             api_key_id=issued_key.api_key.pk,
-            listing_id=listing.pk,
-            release_id=listing.current_release_id or 0,
+            listing_id=of.pk,
+            release_id=of.current_release_id or 0,
             gateway_id=gateway_id,
             endpoint=Endpoint.CHAT,
             request_id="req_1",
@@ -62,3 +73,41 @@ def make_run(listing: Listing, issued_key: IssuedKey) -> MakeRun:
         return Run.objects.get(pk=run.run_id)
 
     return make
+
+
+@dataclass
+class Draft:
+    """``provider/verse``: begun, with a card and nothing else. ``at`` is its address on the way into the store."""
+
+    listing: Listing
+    user: User
+    at: str = "/publish/provider/verse"
+    manage: str = "/provider/verse/manage"
+
+    def commit(self, *paths: str, title: str = "") -> Commit:
+        """Files of a few bytes on main."""
+        changes = []
+        for path in paths:
+            blob = store_bytes(
+                organization=self.listing.organization, user=self.user, path=path, data=f"{path} {uuid7()}".encode()
+            )
+            changes.append(AddFile(path, blob.sha256))
+        return commit_files(listing=self.listing, user=self.user, changes=changes, title=title or "Upload")
+
+    def problem(self, path: str, message: str) -> dict[str, str]:
+        return {"path": path, "code": "x", "message": message}
+
+    def come_to(self, status: SubmissionStatus, **fields: Any) -> Submission:
+        """What a worker would have done with the newest submission."""
+        newest = self.listing.submissions.order_by("-id")[:1]
+        Submission.objects.filter(pk__in=[row.pk for row in newest]).update(status=status, **fields)
+        return Submission.objects.get(pk=newest[0].pk)
+
+
+@pytest.fixture
+def draft(provider: User) -> Draft:
+    listing = begin_listing(
+        organization=provider.personal_organization, user=provider, slug="verse", title="Verse", licence="mit",
+        is_private=False, weights=Weights.CLOSED,
+    )  # fmt: skip
+    return Draft(listing, provider)

@@ -42,6 +42,9 @@ def test_the_admin_alone_is_allowed_more_and_no_inline_script(client: Client, ad
     assert policy(client, "/settings")["script-src"] == "'self'"
 
 
+NAMES = {"CSV", "PDF", "Parquet", "UTC"}  # the same in every language
+
+
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda file: str(file.relative_to(settings.BASE_DIR / "templates")))
 def test_a_template_has_no_inline_script_or_style(template: Path) -> None:
     text = template.read_text()
@@ -56,8 +59,9 @@ def test_the_words_of_a_template_are_marked_for_translation(template: Path) -> N
         r"{% blocktranslate.*?endblocktranslate %}|{#.*?#}|{%.*?%}|{{.*?}}", " ", template.read_text(), flags=re.DOTALL
     )
     text = re.sub(r"<(script|svg|code)\b.*?</\1>|<!--.*?-->|<[^>]*>", " ", text, flags=re.DOTALL)
+    text = re.sub(r'\bdata-[a-z-]+="', " ", text)  # of a part that is included inside of a tag
     bare = set(re.findall(r"[A-Za-z]{3,}", re.sub(r"&\w+;", " ", text)))
-    assert not bare, bare
+    assert not bare - NAMES, bare
 
 
 @pytest.mark.django_db

@@ -7,8 +7,9 @@ from django.test import Client
 from uuid_utils.compat import uuid7
 
 from store.accounts.models import User
-from store.console.usage import CHART_DAYS, PER_PAGE, daily_chart, first_id, run_page, runs_of, totals
+from store.console.run_list import PER_PAGE, run_page, runs_of
 from store.ledger.dollars import dollars
+from store.reputation.periods import first_id
 from store.runs.models import RunStatus
 from tests.store.console.conftest import MakeRun
 
@@ -19,7 +20,7 @@ CHARGE = (100 * 100_000_000 + 50 * 400_000_000) // 1_000_000  # nano-dollars for
 def test_runs_are_listed_with_tokens_and_exact_cost(browser: Client, make_run: MakeRun) -> None:
     run = make_run()
     assert run.charge_nano == CHARGE
-    page = browser.get("/usage").content.decode()
+    page = browser.get("/usage/runs").content.decode()
     assert f"/usage/{run.pk}" in page
     assert "provider/bard" in page
     assert '$0.00<wbr><span class="money-tail">003</span>' in page
@@ -38,14 +39,14 @@ def test_a_run_is_shown_with_its_price_hold_and_transfers(browser: Client, make_
 @pytest.mark.django_db
 def test_filters(browser: Client, make_run: MakeRun) -> None:
     good, bad = make_run(), make_run(status=RunStatus.FAILED, output_tokens=0)
-    page = browser.get("/usage", {"status": "failed"}).content.decode()
+    page = browser.get("/usage/runs", {"status": "failed"}).content.decode()
     assert f"/usage/{bad.pk}" in page
     assert f"/usage/{good.pk}" not in page
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date()
-    assert "No runs here" in browser.get("/usage", {"since": f"{tomorrow}"}).content.decode()
+    assert "No runs here" in browser.get("/usage/runs", {"since": f"{tomorrow}"}).content.decode()
     assert (
         f"/usage/{good.pk}"
-        in browser.get("/usage", {"until": f"{tomorrow}", "key": f"{good.api_key_id}"}).content.decode()
+        in browser.get("/usage/runs", {"until": f"{tomorrow}", "key": f"{good.api_key_id}"}).content.decode()
     )
 
 
@@ -56,7 +57,7 @@ def test_filters(browser: Client, make_run: MakeRun) -> None:
 )
 def test_a_filter_that_makes_no_sense_is_left_out(browser: Client, make_run: MakeRun, query: dict[str, str]) -> None:
     run = make_run()
-    assert f"/usage/{run.pk}" in browser.get("/usage", query).content.decode()
+    assert f"/usage/{run.pk}" in browser.get("/usage/runs", query).content.decode()
 
 
 @pytest.mark.django_db
@@ -70,25 +71,13 @@ def test_pages_follow_each_other_without_gap_or_double(consumer: User, make_run:
 
 
 @pytest.mark.django_db
-def test_the_chart_has_each_day_and_adds_up(consumer: User, make_run: MakeRun) -> None:
-    make_run()
-    make_run(status=RunStatus.FAILED, output_tokens=0)
-    runs = runs_of(consumer.personal_organization)
-    chart = daily_chart(runs, today=datetime.now(UTC).date())
-    tokens, cost = (series["values"] for series in chart["series"])
-    assert len(chart["times"]) == len(tokens) == CHART_DAYS
-    assert (tokens[-1], cost[-1], sum(tokens)) == (150, CHARGE, 150)
-    assert (totals(runs).runs, totals(runs).prompt_tokens, totals(runs).charge_nano) == (2, 100, CHARGE)
-
-
-@pytest.mark.django_db
 def test_another_tenants_run_is_a_404(stranger: User, make_run: MakeRun) -> None:
     client = Client()
     client.force_login(stranger)
     assert client.get(f"/usage/{make_run().pk}").status_code == 404
     assert client.get(f"/usage/{uuid7()}").status_code == 404
     assert client.get("/usage/nonsense").status_code == 404
-    assert "No runs here" in client.get("/usage").content.decode()
+    assert "No runs here" in client.get("/usage/runs").content.decode()
 
 
 def test_a_moment_is_the_least_id_of_its_runs() -> None:

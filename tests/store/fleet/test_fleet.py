@@ -25,6 +25,14 @@ def test_a_resident_release_has_a_queue_of_its_own() -> None:
     assert fleet.route(f"sha256:{8:064x}") == wire.COLD_QUEUE
 
 
+def test_an_adapter_is_sent_to_the_queue_of_its_base() -> None:
+    fleet = Fleet()
+    fleet.update([REPLICA])
+    base = wire.ReleaseRef(digest=DIGEST, repo_id="acme/bard", endpoint="http://store", token="a", size=1)
+    adapter = dataclasses.replace(base, digest=f"sha256:{8:064x}", base=base)
+    assert fleet.route(adapter.engine_digest) == fleet.route(base.engine_digest) == wire.serve_queue(DIGEST)
+
+
 def test_a_fleet_that_nobody_reports_is_gone_only_after_a_while() -> None:
     fleet = Fleet()
     assert not fleet.has_workers()

@@ -41,7 +41,9 @@ def test_any_one_wrong_character_is_refused(position: int, wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "sk-1234", "gst_", new_secret() + "0", new_secret()[:-1], new_secret() + "\n", "x" * 1_000_000]
+    "text",
+    ["", "sk-1234", "gst_", new_secret() + "0", new_secret()[:-1], new_secret() + "\n", "x" * 1_000_000],
+    ids=["empty", "another's", "prefix", "longer", "shorter", "newline", "huge"],
 )
 def test_what_was_never_a_key_is_refused(text: str) -> None:
     assert digest_of(text) is None

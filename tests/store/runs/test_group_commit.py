@@ -18,6 +18,7 @@ from store.runs.books import InsufficientCredit, OpenAnswer, OpenedRun, OpenRun,
 from store.runs.group_commit import GroupCommit
 from store.runs.models import Run, RunStatus
 from tests.store.runs.conftest import RequestMaker
+from tests.waiting import PATIENCE_S
 
 Commit = Callable[[Sequence[int]], Sequence[int | Exception]]
 Maker = Callable[[Commit], GroupCommit[int, int]]
@@ -43,12 +44,12 @@ async def test_what_arrives_during_a_batch_makes_the_next(group: Maker) -> None:
     def commit(items: Sequence[int]) -> list[int | Exception]:
         sizes.append(len(items))
         first_is_in.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_S)
         return [item * 2 for item in items]
 
     doubler = group(commit)
     first = asyncio.create_task(doubler.submit(0))
-    assert await asyncio.to_thread(first_is_in.wait, 10)
+    assert await asyncio.to_thread(first_is_in.wait, PATIENCE_S)
     rest = [asyncio.create_task(doubler.submit(number)) for number in range(1, 25)]
     await asyncio.sleep(0)  # they are all waiting now
     go_on.set()
@@ -80,7 +81,7 @@ async def test_a_submitter_that_gives_up_does_not_stop_its_item(group: Maker) ->
     go_on = threading.Event()
 
     def commit(items: Sequence[int]) -> Sequence[int]:
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE_S)
         done.extend(items)
         return items
 
@@ -105,7 +106,7 @@ async def test_closing_carries_through_what_was_submitted(group: Maker) -> None:
 
 def test_threads_can_wait_too() -> None:
     plain: GroupCommit[int, int] = GroupCommit(lambda items: items, name="test")
-    assert [plain.submit_from_thread(number).result(10) for number in range(3)] == [0, 1, 2]
+    assert [plain.submit_from_thread(number).result(PATIENCE_S) for number in range(3)] == [0, 1, 2]
     plain.close()
 
 

@@ -186,7 +186,7 @@ def test_a_spent_rate_is_a_429_with_retry_after(live: Live) -> None:
 
 
 def test_other_paths_and_methods_are_told_apart(live: Live) -> None:
-    unknown = live.http.post("/v1/embeddings")
+    unknown = live.http.post("/v1/images/generations")
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "unknown_url")
     wrong = live.http.get("/v1/chat/completions")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "POST")
