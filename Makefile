@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-FAULTS := tests/faults
+FAULTS := tests/faults tests/workers/test_tune.py
 
 .DEFAULT_GOAL := help
 .PHONY: help up down install frontend dev chromium test faults lint format bench lock clean
@@ -15,14 +15,14 @@ down: ## Stop everything; the data stays
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m store.bringup down; else echo "The store is not running."; fi
 
 install: ## Make .venv and install what the lock files say, hashes checked (part of up)
-	@$(PYTHON) requirements/install.py store worker torch
+	@$(PYTHON) requirements/install.py store worker torch training
 
 frontend: install ## Build scripts and styles (part of up)
 	@$(BIN)/python requirements/build_frontend.py
 
 ##@ Testing
 test: dev frontend chromium ## Run every test, faults in their short form
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 faults: dev ## Run the tests of what dies in the middle, with full counts
 	@FAULTS=full $(BIN)/python -m pytest $(FAULTS) -m fault --timeout 3600
@@ -39,7 +39,7 @@ bench: dev ## Measure the store against its peers, in one table
 
 ##@ Working on it
 dev: ## Install what tests, types and style need besides (part of test)
-	@$(PYTHON) requirements/install.py store worker torch dev
+	@$(PYTHON) requirements/install.py store worker torch training dev
 
 chromium: ## Install a browser for the tests, as root on Debian (part of test)
 	@tests/install_chromium.sh

@@ -1,4 +1,7 @@
-"""Every measurement, one table each: ``make bench``. Options of one of them: ``python -m bench.gateway --help``."""
+"""Every measurement, one table each: ``make bench``; some by name: ``python -m bench upload``.
+
+Options of one of them: ``python -m bench.gateway --help``.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,24 @@ import sys
 
 from bench.stage import ROOT
 
-MEASUREMENTS = ("engine", "ledger", "gateway", "store")
+MEASUREMENTS = (
+    "engine",
+    "adapters",
+    "training",
+    "tune_answer",
+    "ledger",
+    "gateway",
+    "store",
+    "upload",
+    "search",
+    "usage",
+)
 
 
 def main() -> int:
     """In processes of their own, for each starts and stops servers. Returns how many failed."""
     failed = 0
-    for name in MEASUREMENTS:
+    for name in sys.argv[1:] or MEASUREMENTS:
         print(f"\nbench.{name}", flush=True)
         failed += subprocess.run([sys.executable, "-m", f"bench.{name}"], cwd=ROOT, check=False).returncode != 0
     return failed

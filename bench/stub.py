@@ -9,11 +9,13 @@ cut by max_tokens), STUB_DELAY_S (between tokens; 0: the whole answer in one ent
 
 from __future__ import annotations
 
+import base64
 import heapq
 import logging
 import os
 import threading
 import time
+from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -97,6 +99,23 @@ class Attempt:
         )
 
 
+def vectors_of(spec: wire.CompletionSpec) -> wire.Chunk:
+    """The answer to the task "embed": for each text a vector of three numbers, its length, its first token and 1."""
+    numbers = array("f")
+    at = 0
+    for length in spec.lengths:
+        numbers.extend((length, spec.prompt_ids[at], 1))
+        at += length
+    return wire.Chunk(
+        run_id=spec.run_id,
+        epoch=spec.epoch,
+        worker=NAME,
+        embedding=base64.b64encode(numbers.tobytes()).decode(),
+        finish_reason="stop",
+        usage=wire.Usage(prompt_tokens=len(spec.prompt_ids), completion_tokens=0),
+    )
+
+
 class Talker(threading.Thread):
     """Says the tokens of attempts whose time has come, with a sign of life every second."""
 
@@ -171,6 +190,9 @@ def complete(message: dict[str, Any]) -> None:
     """One attempt."""
     spec = wire.CompletionSpec.from_json(message)
     if not claim(keys=[wire.claim_key(spec.run_id)], args=[spec.epoch, wire.CLAIM_TTL_S]):
+        return
+    if spec.task == "embed":
+        send({spec.reply_to: [vectors_of(spec)]})
         return
     attempt = Attempt(due=time.monotonic() + DELAY_S, spec=spec, made=len(spec.heard_ids))
     if DELAY_S:

@@ -2,13 +2,15 @@
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /store
 COPY requirements requirements
-RUN python requirements/install.py store
+RUN python requirements/install.py store data
 COPY frontend frontend
 COPY templates templates
 RUN .venv/bin/python requirements/build_frontend.py
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --create-home --uid 10001 store && install -d -o store /data
+# Fonts for the names of customers on invoices, in any script.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-dejavu-core fonts-noto-cjk && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --create-home --uid 10001 store && install -d -o store /data
 WORKDIR /store
 COPY --from=build /store/.venv .venv
 COPY --from=build /store/frontend/dist frontend/dist

@@ -18,3 +18,20 @@ compile --all-extras --output-file requirements/dev.txt pyproject.toml requireme
 compile --constraint requirements/dev.txt --output-file requirements/store.txt pyproject.toml
 compile --output-file requirements/worker.txt requirements/worker.in
 compile --output-file requirements/cuda.txt requirements/cuda.in
+
+# What trains asks for torch, and so for CUDA. Kept is what dev.txt does not have: its versions are taken from there.
+whole=$(mktemp)
+trap 'rm -f "$whole"' EXIT
+compile --output-file "$whole" requirements/training.in
+"$python" - "$whole" requirements/training.txt <<'END'
+import re, sys
+from pathlib import Path
+
+pinned = set(re.findall(r"^([\w.-]+)==", Path("requirements/dev.txt").read_text(), re.M))
+blocks = re.split(r"^(?=\S)", Path(sys.argv[1]).read_text(), flags=re.M)
+names = [block.partition("==")[0] for block in blocks]
+torch = re.compile(r"(torch|triton|nvidia|cuda)\b")
+kept = [block for name, block in zip(names, blocks, strict=True) if name[:1].isalnum() and name not in pinned and not torch.match(name)]
+Path(sys.argv[2]).write_text("".join(kept))
+END
+compile --output-file requirements/data.txt requirements/data.in
