@@ -31,6 +31,7 @@ from inference.wire import Point
 
 CHECKPOINT_LEAST_S: Final = 30.0  # between two checkpoints by the clock
 CHECKPOINT_SHARE: Final = 0.04  # of the time that may go into writing them
+FIRST_MOST_S: Final = 1.0  # of a first one that is written at an epoch's end, however short the training is
 EPOCH_LEAST_S: Final = 1.0  # between two that are written because an epoch ended
 WRITE_LEAST_BYTES_S: Final = 50e6  # of a disk, before the first was written
 PARTIAL: Final = ".partial"
@@ -214,7 +215,7 @@ class Session:
         now = time.monotonic()
         is_cheap = self._writing_s + self._write_s <= CHECKPOINT_SHARE * (now - self._began)
         if self._ends_epoch(step) and not self._writes:
-            return is_cheap
+            return is_cheap or self._write_s <= FIRST_MOST_S
         least = EPOCH_LEAST_S if self._ends_epoch(step) else CHECKPOINT_LEAST_S
         return is_cheap and now - self._wrote_at >= least
 

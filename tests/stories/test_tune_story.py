@@ -140,7 +140,8 @@ def test_a_model_from_nothing_is_taught_twice_more_and_published(stack: Stack, s
     publish_submission(submission=submission, user=owner)
     edit_listing(listing=listing, user=owner, is_private=False)
     assert listing in Listing.objects.public()
-    assert Measurement.objects.filter(release=jobs[0].result_release, status=MeasurementStatus.DONE).exists()
+    listing.refresh_from_db()
+    assert Measurement.objects.filter(release=listing.current_release, status=MeasurementStatus.DONE).exists()
     await_that(lambda: not Run.objects.filter(status=RunStatus.OPEN).exists(), "every call is settled")
     assert audit() == []
 

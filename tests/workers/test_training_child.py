@@ -57,7 +57,7 @@ class Room:
 class Told:
     """In the place of a reporter."""
 
-    def tell(self, report: wire.TuneReport) -> bool:
+    def tell(self, report: wire.TuneReport, *, at_once: bool = False) -> bool:
         return True
 
     def finish(self, report: wire.TuneReport, **_more: Any) -> None: ...

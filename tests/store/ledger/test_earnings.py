@@ -187,10 +187,10 @@ def test_the_audit_names_a_count_and_a_mark_that_are_wrong(seller: Organization)
     wallet = wallet_of(seller.pk, WalletKind.EARNINGS)
     with lawless():
         wallet.__class__.objects.filter(pk=wallet.pk).update(credited_nano=11)
-    EarningsMark.objects.update(credited_nano=11)
+        EarningsMark.objects.update(credited_nano=11)
     found = {one.check: one for one in audit()}
     assert set(found) == {"credited count", "newest mark of earnings"}
     assert (found["credited count"].expected, found["credited count"].found) == ("10", "11")
     with lawless():
         wallet.__class__.objects.filter(pk=wallet.pk).update(credited_nano=10)
-    EarningsMark.objects.update(credited_nano=10)
+        EarningsMark.objects.update(credited_nano=10)

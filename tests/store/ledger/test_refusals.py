@@ -11,8 +11,9 @@ from django.utils import timezone
 from pytest_django.plugin import DjangoDbBlocker
 from uuid_utils.compat import uuid7
 
+from store.ledger import freezing
 from store.ledger.actions import NewHold, ensure_wallets, place_holds, store_wallet, transfer
-from store.ledger.models import TransferKind, WalletKind
+from store.ledger.models import Frozen, TransferKind, WalletKind
 from store.ledger.plans import keep_plans
 from store.ledger.shares import Plan
 from tests.conftest import make_user
@@ -37,6 +38,10 @@ def books(migrated: str, django_db_blocker: DjangoDbBlocker) -> Iterator[list[st
         expires_at = timezone.now() + timedelta(hours=1)
         place_holds([NewHold(id=uuid7(), wallet_id=credit_id, amount_nano=5, expires_at=expires_at)])
         keep_plans([Plan(commission_ppm=1, rest_id=organization.pk)])
+        freezing.freeze(organization=organization, what=Frozen.SPENDING)
+        cursor.execute(
+            "INSERT INTO ledger_earningsmark (wallet_id, at, credited_nano) VALUES (%s, now(), 9)", [credit_id]
+        )
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         cursor.execute(
             "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'ledger\\_%' ORDER BY 1"
@@ -67,19 +72,35 @@ def test_every_table_of_the_ledger_is_for_ever(books: list[str]) -> None:
 
 
 def test_no_column_of_the_ledger_is_edited(books: list[str]) -> None:
-    """Not even to what it is: it is the asking that is refused. Of a hold only how and when it ends is written, by its one move."""
-    by_move = {("ledger_hold", name) for name in ("status", "captured_nano", "resolved_at")}
+    """Not even to what it is: it is the asking that is refused. Of a hold and a freeze only how and when it ends is written, by its one move."""
+    by_move = {("ledger_hold", name) for name in ("status", "captured_nano", "resolved_at")} | {
+        ("ledger_freeze", "lifted_at")
+    }
     for table in books:
         for name in columns(table):
             if (table, name) not in by_move:
                 assert refused(f'UPDATE {table} SET "{name}" = "{name}"'), (table, name)
     for statement in (
+        "UPDATE ledger_freeze SET lifted_at = lifted_at",
         "UPDATE ledger_hold SET status = status",
         "UPDATE ledger_hold SET captured_nano = 1",
         "UPDATE ledger_hold SET resolved_at = now()",
         "UPDATE ledger_hold SET status = 'captured', captured_nano = 6, resolved_at = now()",
     ):
         assert refused(statement), statement
+
+
+def test_a_freeze_is_lifted_once(books: list[str]) -> None:
+    assert not refused("UPDATE ledger_freeze SET lifted_at = now()")
+    assert refused("UPDATE ledger_freeze SET lifted_at = now()")
+    assert refused("UPDATE ledger_freeze SET lifted_at = NULL")
+
+
+def test_a_mark_stays_as_it_was_made_until_it_is_too_old_to_matter(books: list[str]) -> None:
+    for name in columns(MARKS):
+        assert refused(f'UPDATE {MARKS} SET "{name}" = "{name}"'), name
+    assert refused(f"TRUNCATE {MARKS}")
+    assert not refused(f"DELETE FROM {MARKS}")
 
 
 @pytest.mark.parametrize("table", TERMS)
