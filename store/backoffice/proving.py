@@ -15,10 +15,11 @@ from django.utils import timezone
 from store.accounts.models import User
 from store.backoffice.actions.permission import SEE_BOOKS, check_may
 from store.backoffice.models import AuditFinding, AuditRun, AuditSource
-from store.billing.comparing import compare_with_stripe
+from store.billing.comparing import compare_payments
 from store.ledger.audit import Mismatch, audit
 from store.ledger.sql import execute
 from store.outbox import send_after_commit
+from store.payouts.comparing import compare_payouts
 
 TASK: Final = "money.prove"
 LOCK: Final = 7_311_205  # of findings, among the database's advisory locks
@@ -66,9 +67,14 @@ def _books() -> list[Mismatch]:
     return audit(MOST_NAMED)
 
 
+def _stripe() -> list[Mismatch]:
+    """Money in and money out, as Stripe has it."""
+    return compare_payments() + compare_payouts()
+
+
 COMPARE: Final[dict[AuditSource, Callable[[], list[Mismatch]]]] = {
     AuditSource.BOOKS: _books,
-    AuditSource.STRIPE: compare_with_stripe,
+    AuditSource.STRIPE: _stripe,
 }
 
 

@@ -6,17 +6,17 @@ Nothing is changed here: what can be settled was settled by ``reconciling`` befo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, Final
 
 import stripe
 
-from store.billing.checkout import NANO_PER_CENT, mode_now
+from store.billing.checkout import mode_now
 from store.billing.models import Dispute, DisputeStatus, Refund, Topup, TopupStatus
 from store.billing.reversing import CLOSED, NO_LONGER_MONEY
+from store.billing.sides import CHUNK, NOTHING, Law, Said, words
 from store.billing.stripe_client import client
 from store.ledger.audit import Mismatch
 from store.ledger.dollars import dollars
@@ -24,28 +24,9 @@ from store.ledger.models import Transfer
 
 DAYS: Final = 40  # of Stripe's lists that are read: a month's close, and some days
 PAGE: Final = 100
-CHUNK: Final = 1000  # rows asked for at once
-NOTHING: Final = "nothing"
-
-PAYMENT: Final = "payment at Stripe"
-REFUND: Final = "refund at Stripe"
-DISPUTE: Final = "dispute at Stripe"
-REMEDIES: Final = {
-    PAYMENT: "Look at the payment in Stripe's dashboard: settle it with billing.settling.settle_payment, refund it there, or add a correction.",
-    REFUND: "Settle its payment with billing.settling.settle_payment; where Stripe knows nothing of it, add a correction that moves it back.",
-    DISPUTE: "Settle its payment with billing.settling.settle_payment; where Stripe knows nothing of it, add a correction that moves it back.",
-}
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """What one side says of an object: words that are equal where both say the same."""
-
-    id: str
-    words: str
-
-
-def compare_with_stripe(*, days: int = DAYS) -> list[Mismatch]:
+def compare_payments(*, days: int = DAYS) -> list[Mismatch]:
     """What does not match of the last days' payments, refunds and disputes. Raises stripe.StripeError."""
     v1, since = client().v1, int(time.time()) - days * 86_400
     listing: Any = {"created": {"gte": since}, "limit": PAGE}
@@ -53,33 +34,11 @@ def compare_with_stripe(*, days: int = DAYS) -> list[Mismatch]:
     refunds = list(v1.refunds.list(listing).auto_paging_iter())
     back = _sent_back(refunds)
     paid = (one for one in v1.payment_intents.list(listing).auto_paging_iter() if one.status == "succeeded")
-    found = [*_compare(PAYMENT, _payments(paid, back), _our_payments, _our_recent_payments(start), _payment_at_stripe)]
-    theirs = _refunds_of_ours(_of_ours(refunds))
-    found += _compare(REFUND, theirs, _our_refunds, _our_recent_refunds(start), _refund_at_stripe)
+    found = [*PAYMENT.compare(_payments(paid, back), _topups(created_at__gte=start))]
+    found += REFUND.compare(_refunds_of_ours(_of_ours(refunds)), _refunds(created_at__gte=start))
     disputes = _of_ours(v1.disputes.list(listing).auto_paging_iter())
-    found += _compare(DISPUTE, map(_dispute, disputes), _our_disputes, _our_recent_disputes(start), _dispute_at_stripe)
+    found += DISPUTE.compare(map(_dispute, disputes), _disputes(created_at__gte=start))
     return found
-
-
-def _compare(law: str, theirs: Iterable[Said], ours_of: Any, recent: Iterable[Said], ask: Any) -> Iterator[Mismatch]:
-    """``ours_of`` says what we have of their ids; ``recent`` is what we have of late; ``ask`` asks Stripe for one that was in no list."""
-    seen = set()
-    rest = iter(theirs)
-    while chunk := list(islice(rest, CHUNK)):
-        seen |= {said.id for said in chunk}
-        ours = {said.id: said.words for said in ours_of([said.id for said in chunk])}
-        yield from (
-            _mismatch(law, said.id, said.words, ours.get(said.id, NOTHING))
-            for said in chunk
-            if said.words != ours.get(said.id, NOTHING)
-        )
-    for mine in recent:
-        if mine.id not in seen and (words := ask(mine.id)) != mine.words:
-            yield _mismatch(law, mine.id, words, mine.words)
-
-
-def _mismatch(law: str, id: str, expected: str, found: str) -> Mismatch:
-    return Mismatch(check=law, row=id, expected=expected, found=found, remedy=REMEDIES[law])
 
 
 def _sent_back(refunds: Iterable[stripe.Refund]) -> dict[str, int]:
@@ -100,7 +59,7 @@ def _payments(paid: Iterable[stripe.PaymentIntent], back: dict[str, int]) -> Ite
         )
         for one in chunk:
             if one.id in known or back.get(one.id, 0) < one.amount_received:
-                yield Said(one.id, _words("paid", one.amount_received))
+                yield Said(one.id, words("paid", one.amount_received))
 
 
 def _of_ours(reversals: Iterable[Any]) -> Iterator[Any]:
@@ -120,22 +79,10 @@ def _refunds_of_ours(refunds: Iterable[stripe.Refund]) -> Iterator[Said]:
         yield from (_refund(one) for one in chunk if one.id in booked or one.status not in NO_LONGER_MONEY)
 
 
-def _words(state: str, cents: int) -> str:
-    return f"{state} {dollars(cents * NANO_PER_CENT)}"
-
-
 def _topups(**where: Any) -> Iterator[Said]:
     rows = Topup.objects.filter(**where, status=TopupStatus.PAID, mode=mode_now()).exclude(payment_intent=None)
     for intent, amount_nano, tax_nano in rows.values_list("payment_intent", "amount_nano", "tax_nano").iterator(CHUNK):
         yield Said(str(intent), f"paid {dollars(amount_nano + tax_nano)}")
-
-
-def _our_payments(ids: Sequence[str]) -> Iterator[Said]:
-    return _topups(payment_intent__in=ids)
-
-
-def _our_recent_payments(start: datetime) -> Iterator[Said]:
-    return _topups(created_at__gte=start)
 
 
 def _payment_at_stripe(id: str) -> str:
@@ -143,12 +90,12 @@ def _payment_at_stripe(id: str) -> str:
         intent = client().v1.payment_intents.retrieve(id)
     except stripe.InvalidRequestError:
         return NOTHING
-    return _words("paid", intent.amount_received) if intent.status == "succeeded" else intent.status
+    return words("paid", intent.amount_received) if intent.status == "succeeded" else intent.status
 
 
 def _refund(refund: stripe.Refund) -> Said:
     state = "failed" if refund.status in NO_LONGER_MONEY else "refunded"
-    return Said(refund.id, _words(state, refund.amount))
+    return Said(refund.id, words(state, refund.amount))
 
 
 def _refunds(**where: Any) -> Iterator[Said]:
@@ -164,14 +111,6 @@ def _refunds(**where: Any) -> Iterator[Said]:
         yield Said(id, f"{'failed' if is_back else 'refunded'} {dollars(amount_nano)}")
 
 
-def _our_refunds(ids: Sequence[str]) -> Iterator[Said]:
-    return _refunds(pk__in=ids)
-
-
-def _our_recent_refunds(start: datetime) -> Iterator[Said]:
-    return _refunds(created_at__gte=start)
-
-
 def _refund_at_stripe(id: str) -> str:
     try:
         return _refund(client().v1.refunds.retrieve(id)).words
@@ -180,7 +119,7 @@ def _refund_at_stripe(id: str) -> str:
 
 
 def _dispute(dispute: stripe.Dispute) -> Said:
-    return Said(dispute.id, _words(CLOSED.get(dispute.status, DisputeStatus.OPEN), dispute.amount))
+    return Said(dispute.id, words(CLOSED.get(dispute.status, DisputeStatus.OPEN), dispute.amount))
 
 
 def _disputes(**where: Any) -> Iterator[Said]:
@@ -189,16 +128,19 @@ def _disputes(**where: Any) -> Iterator[Said]:
         yield Said(id, f"{status} {dollars(amount_nano)}")
 
 
-def _our_disputes(ids: Sequence[str]) -> Iterator[Said]:
-    return _disputes(pk__in=ids)
-
-
-def _our_recent_disputes(start: datetime) -> Iterator[Said]:
-    return _disputes(created_at__gte=start)
-
-
 def _dispute_at_stripe(id: str) -> str:
     try:
         return _dispute(client().v1.disputes.retrieve(id)).words
     except stripe.InvalidRequestError:
         return NOTHING
+
+
+PAYMENT: Final = Law(
+    "payment at Stripe",
+    "Look at the payment in Stripe's dashboard: settle it with billing.settling.settle_payment, refund it there, or add a correction.",
+    lambda ids: _topups(payment_intent__in=ids),
+    _payment_at_stripe,
+)
+REVERSAL_REMEDY: Final = "Settle its payment with billing.settling.settle_payment; where Stripe knows nothing of it, add a correction that moves it back."
+REFUND: Final = Law("refund at Stripe", REVERSAL_REMEDY, lambda ids: _refunds(pk__in=ids), _refund_at_stripe)
+DISPUTE: Final = Law("dispute at Stripe", REVERSAL_REMEDY, lambda ids: _disputes(pk__in=ids), _dispute_at_stripe)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from uuid_utils.compat import uuid7
 
 from store.accounts.models import User
-from store.billing.comparing import DISPUTE, PAYMENT, REFUND, compare_with_stripe
+from store.billing.comparing import DISPUTE, PAYMENT, REFUND, compare_payments
 from store.billing.models import Dispute, DisputeStatus, Refund, Topup, TopupMode, TopupStatus
 from store.ledger.audit import audit
 from store.sandbox.models import StripeObject
@@ -32,7 +32,7 @@ def proven() -> None:
 
 
 def named() -> set[tuple[str, str]]:
-    return {(one.check, one.row) for one in compare_with_stripe()}
+    return {(one.check, one.row) for one in compare_payments()}
 
 
 class Sides:
@@ -89,27 +89,27 @@ class Sides:
 def differ(sides: Sides) -> Iterator[tuple[str, str]]:
     """One of each kind of difference at a time, and what must be named."""
     for n in range(EACH):
-        yield PAYMENT, sides.payment(f"unknown{n}")
+        yield PAYMENT.name, sides.payment(f"unknown{n}")
         sides.ours(sides.payment(f"amount{n}"), 999)
-        yield PAYMENT, f"pi_amount{n}"
+        yield PAYMENT.name, f"pi_amount{n}"
         sides.ours(f"pi_forged{n}", 1000)
-        yield PAYMENT, f"pi_forged{n}"
+        yield PAYMENT.name, f"pi_forged{n}"
         sides.ours(
             sides.theirs("payment_intent", f"pi_unpaid{n}", status="canceled", amount=1, amount_received=0), 1000
         )
-        yield PAYMENT, f"pi_unpaid{n}"
+        yield PAYMENT.name, f"pi_unpaid{n}"
         intent = sides.payment(f"host{n}", 5000)
         topup = sides.ours(intent, 5000)
-        yield REFUND, sides.refund(f"unknown{n}", intent)
+        yield REFUND.name, sides.refund(f"unknown{n}", intent)
         sides.our_refund(sides.refund(f"amount{n}", intent, 100), topup, 101)
-        yield REFUND, f"re_amount{n}"
+        yield REFUND.name, f"re_amount{n}"
         sides.our_refund(f"re_forged{n}", topup)
-        yield REFUND, f"re_forged{n}"
-        yield DISPUTE, sides.dispute(f"unknown{n}", intent)
+        yield REFUND.name, f"re_forged{n}"
+        yield DISPUTE.name, sides.dispute(f"unknown{n}", intent)
         sides.our_dispute(sides.dispute(f"decided{n}", intent, "lost"), topup)
-        yield DISPUTE, f"dp_decided{n}"
+        yield DISPUTE.name, f"dp_decided{n}"
         sides.our_dispute(f"dp_forged{n}", topup, DisputeStatus.WON)
-        yield DISPUTE, f"dp_forged{n}"
+        yield DISPUTE.name, f"dp_forged{n}"
 
 
 def agree(sides: Sides) -> None:
@@ -140,12 +140,12 @@ def test_what_went_through_the_till_matches(till: Till, consumer: User) -> None:
     till.v1.refunds.create({"payment_intent": till.intent(paid), "amount": 500})
     disputes = till.dispute(won), till.dispute(lost)
     till.deliver()
-    assert compare_with_stripe() == []
+    assert compare_payments() == []
     till.decide(disputes[0], won=True)
     till.decide(disputes[1], won=False)
-    assert named() == {(DISPUTE, disputes[0]), (DISPUTE, disputes[1])}
+    assert named() == {(DISPUTE.name, disputes[0]), (DISPUTE.name, disputes[1])}
     till.deliver()
-    assert compare_with_stripe() == []
+    assert compare_payments() == []
     assert audit() == []
 
 
@@ -155,14 +155,24 @@ def test_a_refund_that_failed_was_moved_back(till: Till, consumer: User) -> None
     refund = till.v1.refunds.create({"payment_intent": till.intent(paid), "amount": 500})
     till.deliver()
     till.change(refund.id, status="failed")
-    assert named() == {(REFUND, refund.id)}
+    assert named() == {(REFUND.name, refund.id)}
 
 
 def test_a_payment_that_nobody_asked_for_is_named_until_it_has_gone_back(till: Till, consumer: User) -> None:
     paid = till.buy(consumer)
     intent = till.intent(paid)
-    assert named() == {(PAYMENT, intent)}
+    assert named() == {(PAYMENT.name, intent)}
     till.v1.refunds.create({"payment_intent": intent})
     with connection.cursor() as cursor:
         cursor.execute("UPDATE billing_topup SET status = 'expired' WHERE id = %s", [paid.pk])
     assert named() == set()
+
+
+def test_a_payment_with_tax_is_what_the_customer_paid_in_all(till: Till, consumer: User) -> None:
+    till.buy(consumer, country="DE")
+    till.deliver()
+    topup = Topup.objects.get()
+    assert topup.tax_nano > 0
+    assert compare_payments() == []
+    Topup.objects.update(tax_nano=0)
+    assert named() == {(PAYMENT.name, till.intent(topup))}
