@@ -14,6 +14,7 @@ from store.billing.grants import count_all, due_grants, end_grants, warn_of_ends
 from store.billing.inbox import TASK, due_events, process_event
 from store.billing.papers.statements import Month, due_statements, issue_statement
 from store.billing.reconciling import reconcile
+from store.billing.refunding import TASK as REFUNDS
 from store.billing.refunding import due_orders, run_order
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ def top_up_low_balances() -> None:
         run_auto_topup(organization_id)
 
 
-@shared_task(name="billing.refunds")
+@shared_task(name=REFUNDS)
 def bring_refunds_to_an_end() -> None:
     """Refunds of which it is not known what became of them."""
     for order_id in due_orders():

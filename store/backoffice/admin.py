@@ -11,6 +11,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
@@ -27,6 +28,7 @@ from store.backoffice.models import (
     PayingCustomer,
     WalletDay,
 )
+from store.backoffice.outcomes import outcome_of
 from store.backoffice.period import USUAL, Period, preset
 from store.backoffice.views.actions import StaffRequest, ask, decide
 from store.backoffice.views.exports import exports
@@ -52,13 +54,34 @@ class AdminActionAdmin(ReadOnlyAdmin):
     search_fields = ("=id", "organization__slug", "requested_by__email", "reason")
     ordering = ("-created_at",)
     actions_list = (
-        "grant", "adjust", "run_payout", {"title": _("Freeze"), "items": ["freeze_spending", "lift_spending", "freeze_payouts", "lift_payouts"]},
+        "grant", "refund", "adjust", "run_payout",
+        {"title": _("Promo codes"), "items": ["promo_code", "end_code"]},
+        {"title": _("Freeze"), "items": ["freeze_spending", "lift_spending", "freeze_payouts", "lift_payouts"]},
     )  # fmt: skip
     actions_detail = ("decide",)
+
+    readonly_fields = ("amount", "gives", "became")
+    fields = (
+        "kind", "status", "became", "organization", "topup", "amount", "of_spent", "code", "gives", "debit", "credit", "days", "note", "reason",
+        "needs_approval", "requested_by", "created_at", "expires_at", "decided_by", "decided_at", "answer",
+    )  # fmt: skip
+
+    def get_fields(self, request: HttpRequest, obj: AdminAction | None = None) -> tuple[str, ...]:
+        """Those of which this action says something."""
+        return tuple(name for name in self.fields if obj is None or name in self.readonly_fields or getattr(obj, name))
 
     @admin.display(description=_("amount"), ordering="amount_nano")
     def amount(self, row: AdminAction) -> str:
         return row.amount
+
+    @admin.display(description=_("promo code"))
+    def gives(self, row: AdminAction) -> str:
+        return f"{row.code_terms.code}: {row.code_terms.gives}" if row.code_terms else ""
+
+    @admin.display(description=_("what became of it"))
+    def became(self, row: AdminAction) -> str:
+        found = outcome_of(row)
+        return format_html('<a class="underline" href="{}">{}</a>', found.url, found.words) if found else ""
 
     @action(description=_("Grant credit"), icon="redeem", permissions=["grant"], url_path="grant")
     def grant(self, request: HttpRequest) -> HttpResponse:
@@ -72,6 +95,18 @@ class AdminActionAdmin(ReadOnlyAdmin):
     )
     def adjust(self, request: HttpRequest) -> HttpResponse:
         return self._ask(request, ActionKind.ADJUST)
+
+    @action(description=_("Refund"), icon="undo", permissions=["refund"], url_path="refund")
+    def refund(self, request: HttpRequest) -> HttpResponse:
+        return self._ask(request, ActionKind.REFUND)
+
+    @action(description=_("Make a promo code"), permissions=["codes"], url_path="promo-code")
+    def promo_code(self, request: HttpRequest) -> HttpResponse:
+        return self._ask(request, ActionKind.PROMO_CODE)
+
+    @action(description=_("End a promo code"), permissions=["codes"], url_path="end-code")
+    def end_code(self, request: HttpRequest) -> HttpResponse:
+        return self._ask(request, ActionKind.END_CODE)
 
     @action(description=_("Run a payout"), icon="payments", permissions=["pay_out"], url_path="run-payout")
     def run_payout(self, request: HttpRequest) -> HttpResponse:
@@ -109,6 +144,12 @@ class AdminActionAdmin(ReadOnlyAdmin):
 
     def has_adjust_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return _may(request, ASK[ActionKind.ADJUST])
+
+    def has_refund_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return _may(request, ASK[ActionKind.REFUND])
+
+    def has_codes_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return _may(request, ASK[ActionKind.PROMO_CODE])
 
     def has_freeze_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return _may(request, ASK[ActionKind.FREEZE_SPENDING])

@@ -10,17 +10,19 @@ from django.contrib.auth.management import create_permissions
 READS: Final = {
     "accounts": ("organization",),
     "backoffice": ("adminaction", "auditrun", "auditfinding", "ledgerday", "walletday", "payingcustomer"),
-    "billing": ("topup", "refund", "dispute", "quarantine", "stripeevent", "grant", "promocode"),
+    "billing": ("topup", "refund", "refundorder", "dispute", "quarantine", "stripeevent", "grant", "promocode"),
     "ledger": ("wallet", "transfer", "hold", "sharesplan", "freeze"),
     "payouts": ("connectaccount", "payout", "payoutschedule"),
     "runs": ("run",),
     "tuning": ("tunejob",),
 }
 OWN: Final = {
-    "Billing operator": ("view_books", "grant_credit", "adjust_books", "freeze_money", "run_payouts"),
+    "Billing operator": (
+        "view_books", "grant_credit", "adjust_books", "refund_payments", "manage_codes", "freeze_money", "run_payouts",
+    ),
     "Billing approver": ("view_books", "decide_actions"),
     "Accountant": ("view_books",),
-}
+}  # fmt: skip
 
 
 def make_groups(apps: Any, reads: dict[str, tuple[str, ...]] = READS) -> None:

@@ -1,22 +1,15 @@
-"""Money that came in and went back, and what was not as it should be: to be read. Credit is given, and codes are made, by the verbs."""
+"""Money that came in and went back, and what was not as it should be: to be read. What can be done about it is asked for under Actions."""
 
-# mypy: disallow-subclassing-any=False
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
 # (the packages subclassed here come without types)
 
 from __future__ import annotations
 
-from typing import Any
-
-from django import forms
-from django.contrib import admin, messages
-from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
-from unfold.forms import ActionForm
-from unfold.widgets import UnfoldAdminTextInputWidget, UnfoldBooleanWidget
+from unfold.decorators import action
 
-from store.accounts.models import User
-from store.billing.forms import PromoCodeForm
 from store.billing.models import (
     AutoTopup,
     BillingDetails,
@@ -33,36 +26,14 @@ from store.billing.models import (
     StripeEvent,
     Topup,
 )
-from store.billing.promo import end_codes
-from store.billing.refunding import refund, unspent_nano
-from store.errors import StoreError
 from store.ledger.admin import in_dollars
-from store.ledger.dollars import dollars, parse_dollars
+from store.staff.asking import ask_for
 from store.staff.read_only import ReadOnlyAdmin
-
-
-def user_of(request: HttpRequest) -> User:
-    """Who works in the admin."""
-    assert isinstance(request.user, User)  # the site lets nobody else in
-    return request.user
-
-
-def _text(placeholder: Any) -> UnfoldAdminTextInputWidget:
-    return UnfoldAdminTextInputWidget(attrs={"placeholder": placeholder})
-
-
-class RefundForm(ActionForm):
-    """How much of the chosen payment goes back, and why; nothing for the amount: all that is not spent."""
-
-    amount = forms.CharField(required=False, label="", widget=_text(_("Dollars")))
-    reason = forms.CharField(required=False, label="", widget=_text(_("Reason")))
-    of_spent = forms.BooleanField(required=False, label=_("of spent credit, too"), widget=UnfoldBooleanWidget)
 
 
 @admin.register(Topup)
 class TopupAdmin(ReadOnlyAdmin):
-    action_form = RefundForm
-    actions = ("give_back",)
+    actions_detail = ("refund",)
     list_display = (
         "id", "organization", in_dollars("amount_nano", _("amount")), in_dollars("tax_nano", _("tax")), "mode", "status", "payment_intent", "created_by", "created_at",
     )  # fmt: skip
@@ -71,30 +42,12 @@ class TopupAdmin(ReadOnlyAdmin):
     search_fields = ("=id", "=payment_intent", "=checkout_session", "organization__slug", "created_by__email")
     ordering = ("-created_at",)
 
-    @admin.action(description=_("Refund"))
-    def give_back(self, request: HttpRequest, rows: QuerySet[Topup]) -> None:
-        """One payment at a time: an amount is of one."""
-        topup, asked = rows.get() if rows.count() == 1 else None, request.POST.get("amount", "")
-        try:
-            nano = parse_dollars(asked) if asked else None
-        except ValueError:
-            topup = None
-        if topup is None:
-            self.message_user(request, _("Choose one payment, and an amount of dollars such as 12.50."), messages.ERROR)
-            return
-        try:
-            order = refund(
-                topup=topup, amount_nano=unspent_nano(topup) if nano is None else nano, reason=request.POST.get("reason", ""),
-                by=user_of(request), of_spent="of_spent" in request.POST,
-            )  # fmt: skip
-        except StoreError as error:
-            self.message_user(request, error.message, messages.ERROR)
-        else:
-            said = _("%(amount)s: %(status)s") % {
-                "amount": dollars(order.amount_nano),
-                "status": order.get_status_display(),
-            }
-            self.message_user(request, said, messages.SUCCESS)
+    @action(description=_("Refund"), icon="undo", permissions=["refund"], url_path="refund")
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return ask_for("refund", topup=object_id)
+
+    def has_refund_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("backoffice.refund_payments")
 
 
 @admin.register(RefundOrder)
@@ -147,21 +100,6 @@ class DisputeAdmin(ReadOnlyAdmin):
     ordering = ("-created_at",)
 
 
-class GivenAdmin(ReadOnlyAdmin):
-    """Rows that the verbs make from a form, and that nobody changes after."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_superuser)
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **options: Any) -> Any:
-        form = super().get_form(request, obj, change, **options)
-        form.user = request.user
-        return form
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """The verb has made it."""
-
-
 @admin.register(Grant)
 class GrantAdmin(ReadOnlyAdmin):
     """Credit is granted under Actions, where a large amount waits for a second person."""
@@ -178,8 +116,9 @@ class GrantAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PromoCode)
-class PromoCodeAdmin(GivenAdmin):
-    form = PromoCodeForm
+class PromoCodeAdmin(ReadOnlyAdmin):
+    """Codes are made and ended under Actions."""
+
     list_display = (
         "code", in_dollars("amount_nano", _("amount")), "percent", "redeemed", "total_limit", "organization_limit", "first_topup_only",
         "starts_at", "ends_at", "created_by",
@@ -188,17 +127,19 @@ class PromoCodeAdmin(GivenAdmin):
     list_select_related = ("created_by",)
     search_fields = ("code",)
     ordering = ("-id",)
-    actions = ("end",)
+    actions_list = ("make",)
+    actions_detail = ("end",)
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        return super().get_fields(request, obj) if obj else (
-            "code", "amount", "percent", "most", "lives_days", "total_limit", "organization_limit", "first_topup_only", "ends_at",
-        )  # fmt: skip
+    @action(description=_("Make a promo code"), icon="add", permissions=["codes"], url_path="make")
+    def make(self, request: HttpRequest) -> HttpResponse:
+        return ask_for("promo_code")
 
-    @admin.action(description=_("End now"))
-    def end(self, request: HttpRequest, rows: QuerySet[PromoCode]) -> None:
-        count = end_codes(codes=list(rows), user=user_of(request))
-        self.message_user(request, _("%d codes were ended.") % count, messages.SUCCESS)
+    @action(description=_("End this code"), icon="block", permissions=["codes"], url_path="end")
+    def end(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return ask_for("end_code", code=object_id)
+
+    def has_codes_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("backoffice.manage_codes")
 
 
 @admin.register(Redemption)

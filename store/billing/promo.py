@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from django.core.cache import cache
 from django.db import transaction
@@ -18,6 +18,7 @@ from store.billing.actions import require_buyer
 from store.billing.grants import MAX_DAYS, MAX_GRANT_NANO, grant_credit, lock_and_count
 from store.billing.models import Grant, GrantSource, PromoCode, Redemption, Topup, TopupStatus
 from store.errors import InvalidRequest, PermissionDenied, StoreError
+from store.ledger.dollars import dollars
 
 WORD: Final = re.compile(r"[A-Z0-9][A-Z0-9_-]{2,39}", re.ASCII)
 GUESSES: Final = 20  # of one person in GUESSING_S: a code is a word, and words can be guessed
@@ -74,6 +75,31 @@ class CodeTerms:
         }
         return {name: said for name, (is_wrong, said) in found.items() if is_wrong}
 
+    @property
+    def gives(self) -> str:
+        """What one use of it is good for, in words."""
+        if self.amount_nano is not None:
+            return dollars(self.amount_nano)
+        said = {"percent": self.percent, "most": dollars(self.most_nano or MAX_GRANT_NANO)}
+        return _("%(percent)s %% of a top-up, at most %(most)s") % said
+
+    @property
+    def most_ever_nano(self) -> int | None:
+        """All that it can ever give; None where nothing limits it."""
+        each = self.most_nano or MAX_GRANT_NANO if self.amount_nano is None else self.amount_nano
+        return None if self.total_limit is None else each * self.total_limit
+
+    def kept(self) -> dict[str, Any]:
+        """As JSON, but for its start: a code that waits for a second person starts when it is made."""
+        ends_at = self.ends_at.isoformat() if self.ends_at else None
+        return {name: value for name, value in asdict(self).items() if name != "starts_at"} | {"ends_at": ends_at}
+
+    @classmethod
+    def of(cls, kept: dict[str, Any]) -> CodeTerms:
+        """From what :meth:`kept` has made."""
+        ends_at = kept["ends_at"]
+        return cls(**{**kept, "ends_at": datetime.fromisoformat(ends_at) if ends_at else None})
+
 
 @transaction.atomic
 def make_code(*, user: User, terms: CodeTerms) -> PromoCode:
@@ -85,13 +111,12 @@ def make_code(*, user: User, terms: CodeTerms) -> PromoCode:
     return PromoCode.objects.create(**asdict(terms), created_by=user)
 
 
-def end_codes(*, codes: list[PromoCode], user: User) -> int:
-    """From now on they are good for nothing more; what they gave stays. Returns how many were still good. Raises PermissionDenied."""
+def end_code(*, code: PromoCode, user: User) -> bool:
+    """From now on it is good for nothing more; what it gave stays. False where it had ended before. Raises PermissionDenied."""
     if not (user.is_staff and user.is_active):
         raise PermissionDenied
     now = timezone.now()
-    good = PromoCode.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), pk__in=[code.pk for code in codes])
-    return good.update(ends_at=now)
+    return PromoCode.objects.filter(Q(ends_at=None) | Q(ends_at__gt=now), pk=code.pk).update(ends_at=now) == 1
 
 
 def redeem(*, organization: Organization, user: User, code: str) -> Redemption:

@@ -31,8 +31,10 @@ from store.errors import Conflict, InvalidRequest, PermissionDenied
 from store.ledger import actions as ledger
 from store.ledger.dollars import dollars
 from store.ledger.models import HoldStatus, Wallet, WalletKind
+from store.outbox import send_after_commit
 
-MAX_REASON: Final = 200
+TASK: Final = "billing.refunds"
+MAX_REASON: Final = 200  # characters; those who run the store keep theirs in full
 HELD_FOR: Final = timedelta(days=90)  # nothing but the end of the order lets the hold go
 SENDING: Final = timedelta(minutes=2)  # who asks Stripe has so long before another does
 LONGEST: Final = timedelta(hours=6)  # between two tries
@@ -109,37 +111,43 @@ def ask_refund(*, topup: Topup, user: User) -> RefundOrder:
     return order
 
 
-def refund(*, topup: Topup, amount_nano: int, reason: str, by: User, of_spent: bool = False) -> RefundOrder:
-    """Gives back a part of a payment, tax in it. ``of_spent``: what is spent already may go back, too, and the platform bears it.
+def check_refund(*, topup: Topup, amount_nano: int, unspent_nano: int, of_spent: bool) -> None:
+    """Whether so much of a payment can go back, of which ``unspent_nano`` is not spent. Raises InvalidRequest, NotRefundable (``amount``)."""
+    if amount_nano <= 0 or amount_nano % NANO_PER_CENT:
+        raise InvalidRequest(_("The amount must be whole cents, and above 0."), param="amount")
+    left = refundable_nano(topup)
+    if amount_nano > left:
+        raise NotRefundable(_("At most %s of this payment can go back.") % dollars(left), param="amount")
+    if amount_nano > unspent_nano and not of_spent:
+        raise NotRefundable(
+            _("%s of this payment is not spent. To give more back, say that the platform bears it.") % dollars(unspent_nano),
+            param="amount",
+        )  # fmt: skip
 
-    Raises PermissionDenied, InvalidRequest naming the field, NotRefundable.
+
+@transaction.atomic
+def order_refund(
+    *, id: UUID, topup: Topup, amount_nano: int, reason: str, by: User, of_spent: bool = False
+) -> RefundOrder:
+    """Has a part of a payment given back, tax in it. Stripe is asked after this transaction has committed.
+
+    ``id``: of the order. ``of_spent``: what is spent already may go back, too, and the platform bears it. Raises PermissionDenied, InvalidRequest, NotRefundable.
     """
     if not (by.is_staff and by.is_active):
         raise PermissionDenied(_("Only the people who run the store give money back."))
-    if amount_nano <= 0 or amount_nano % NANO_PER_CENT:
-        raise InvalidRequest(_("The amount must be whole cents, and above 0."), param="amount")
-    if not 0 < len(reason.strip()) <= MAX_REASON:
-        raise InvalidRequest(_("Say why, in %d characters at most.") % MAX_REASON, param="reason")
-    with transaction.atomic():
-        unspent, left = _unspent_locked(topup), refundable_nano(topup)
-        if amount_nano > left:
-            raise NotRefundable(_("At most %s of this payment can go back.") % dollars(left), param="amount")
-        if amount_nano > unspent and not of_spent:
-            raise NotRefundable(
-                _("%s of this payment is not spent. To give more back, say that the platform bears it.") % dollars(unspent),
-                param="amount",
-            )  # fmt: skip
-        order = _order(topup, amount_nano, reason.strip(), by, of_spent=of_spent)
-    run_order(order.pk)
-    order.refresh_from_db()
-    return order
+    unspent = _unspent_locked(topup) if refundable_nano(topup) else 0  # what was never paid may have no wallet
+    check_refund(topup=topup, amount_nano=amount_nano, unspent_nano=unspent, of_spent=of_spent)
+    send_after_commit(TASK)
+    return _order(topup, amount_nano, reason[:MAX_REASON], by, id=id, of_spent=of_spent)
 
 
-def _order(topup: Topup, amount_nano: int, reason: str, by: User, *, of_spent: bool = False) -> RefundOrder:
+def _order(
+    topup: Topup, amount_nano: int, reason: str, by: User, *, id: UUID | None = None, of_spent: bool = False
+) -> RefundOrder:
     """The row, and the hold on what credit can bear of it. The organization's credit is locked."""
     purse = ledger.lock_credit([topup.organization_id])[topup.organization_id]
     order = RefundOrder.objects.create(
-        id=uuid7(), topup=topup, amount_nano=amount_nano, reason=reason, of_spent=of_spent, created_by=by
+        id=id or uuid7(), topup=topup, amount_nano=amount_nano, reason=reason, of_spent=of_spent, created_by=by
     )
     held = max(0, min(_net(topup, amount_nano), purse.available_nano, own_nano(topup.organization_id)))
     ledger.place_holds(

@@ -12,6 +12,8 @@ from store.accounts.models import Organization
 from store.backoffice.errors import NotEnough
 from store.backoffice.models import ActionKind, AdminAction
 from store.billing.grants import grant_credit
+from store.billing.promo import end_code, make_code
+from store.billing.refunding import order_refund
 from store.ledger import actions as ledger
 from store.ledger.freezing import freeze, lift
 from store.ledger.models import Frozen, TransferKind, WalletKind
@@ -48,6 +50,26 @@ def _adjust(action: AdminAction) -> None:
     )  # fmt: skip
 
 
+def _refund(action: AdminAction) -> None:
+    """Writes the order, which has the action's id. Stripe is asked once this has committed."""
+    assert action.topup is not None
+    assert action.amount_nano is not None
+    order_refund(
+        id=action.pk, topup=action.topup, amount_nano=action.amount_nano, reason=action.reason, by=action.requested_by,
+        of_spent=action.of_spent,
+    )  # fmt: skip
+
+
+def _make_code(action: AdminAction) -> None:
+    assert action.code_terms is not None
+    make_code(user=action.requested_by, terms=action.code_terms)
+
+
+def _end_code(action: AdminAction) -> None:
+    assert action.code is not None
+    end_code(code=action.code, user=action.requested_by)
+
+
 def _pay_out(action: AdminAction) -> None:
     """As the schedule would: all that is available, to the bank account that the organization has named."""
     request_scheduled(_whose(action), minimum_nano=0)
@@ -75,6 +97,9 @@ def _lifts(what: Frozen) -> Callable[[AdminAction], None]:
 DOERS: Final[dict[ActionKind, Callable[[AdminAction], None]]] = {
     ActionKind.GRANT: _grant,
     ActionKind.ADJUST: _adjust,
+    ActionKind.REFUND: _refund,
+    ActionKind.PROMO_CODE: _make_code,
+    ActionKind.END_CODE: _end_code,
     ActionKind.FREEZE_SPENDING: _freezes(Frozen.SPENDING),
     ActionKind.LIFT_SPENDING: _lifts(Frozen.SPENDING),
     ActionKind.FREEZE_PAYOUTS: _freezes(Frozen.PAYOUTS),

@@ -16,6 +16,9 @@ SEE_BOOKS: Final = "backoffice.view_books"
 ASK: Final[dict[ActionKind, str]] = {
     ActionKind.GRANT: "backoffice.grant_credit",
     ActionKind.ADJUST: "backoffice.adjust_books",
+    ActionKind.REFUND: "backoffice.refund_payments",
+    ActionKind.PROMO_CODE: "backoffice.manage_codes",
+    ActionKind.END_CODE: "backoffice.manage_codes",
     ActionKind.FREEZE_SPENDING: "backoffice.freeze_money",
     ActionKind.LIFT_SPENDING: "backoffice.freeze_money",
     ActionKind.FREEZE_PAYOUTS: "backoffice.freeze_money",

@@ -8,6 +8,8 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from store.accounts.models import Organization, User
+from store.billing.models import PromoCode, Topup
+from store.billing.promo import CodeTerms
 from store.ledger.dollars import dollars
 from store.ledger.models import Wallet
 
@@ -15,6 +17,9 @@ from store.ledger.models import Wallet
 class ActionKind(models.TextChoices):
     GRANT = "grant", _("Grant credit")
     ADJUST = "adjust", _("Correction by transfer")
+    REFUND = "refund", _("Refund")
+    PROMO_CODE = "promo_code", _("Make a promo code")
+    END_CODE = "end_code", _("End a promo code")
     FREEZE_SPENDING = "freeze_spending", _("Freeze spending")
     LIFT_SPENDING = "lift_spending", _("Let spend again")
     FREEZE_PAYOUTS = "freeze_payouts", _("Freeze payouts")
@@ -36,16 +41,20 @@ class AdminActionQuerySet(models.QuerySet["AdminAction"]):
 
 
 class AdminAction(models.Model):
-    """One thing that somebody who runs the store did, or wants to do. What it moves has the key ``admin:<id>``."""
+    """One thing that somebody who runs the store did, or wants to do. What it moves has the key ``admin:<id>``, what it makes its id."""
 
     id = models.UUIDField(primary_key=True)
     kind = models.CharField(_("what"), max_length=16, choices=ActionKind)
     organization = models.ForeignKey(
         Organization, null=True, on_delete=models.PROTECT, related_name="admin_actions"
-    )  # null: between two wallets of the store
+    )  # null: between two wallets of the store, or about a promo code
     debit = models.ForeignKey(Wallet, null=True, on_delete=models.PROTECT, related_name="+")
     credit = models.ForeignKey(Wallet, null=True, on_delete=models.PROTECT, related_name="+")
     amount_nano = models.BigIntegerField(null=True)
+    topup = models.ForeignKey(Topup, null=True, on_delete=models.PROTECT, related_name="+")  # of which a part goes back
+    of_spent = models.BooleanField(_("of spent credit, too"), default=False)
+    terms = models.JSONField(null=True)  # of a promo code: what CodeTerms.kept makes
+    code = models.ForeignKey(PromoCode, null=True, on_delete=models.PROTECT, related_name="+")  # that is ended
     days = models.PositiveSmallIntegerField(_("days that it can be spent"), null=True)  # of granted credit
     note = models.CharField(_("what the organization reads"), max_length=200, blank=True)
     reason = models.TextField(_("reason"), max_length=2000)
@@ -67,6 +76,8 @@ class AdminAction(models.Model):
             ("view_books", "Can see the dashboard and export the books"),
             ("grant_credit", "Can grant credit"),
             ("adjust_books", "Can correct the books by transfers"),
+            ("refund_payments", "Can give payments back"),
+            ("manage_codes", "Can make and end promo codes"),
             ("freeze_money", "Can freeze spending and payouts"),
             ("run_payouts", "Can run payouts"),
             ("decide_actions", "Can approve and refuse what others ask for"),
@@ -96,3 +107,8 @@ class AdminAction(models.Model):
     def amount(self) -> str:
         """In dollars; empty where it is about none."""
         return "" if self.amount_nano is None else dollars(self.amount_nano)
+
+    @property
+    def code_terms(self) -> CodeTerms | None:
+        """Of a promo code that is to be made."""
+        return CodeTerms.of(self.terms) if self.terms else None

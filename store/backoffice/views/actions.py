@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -12,9 +12,12 @@ from django.utils.translation import gettext as _
 from store.accounts.models import User
 from store.backoffice.actions import approve, refuse, request_action
 from store.backoffice.actions.requesting import needs_approval
+from store.backoffice.actions.weighing import weigh
 from store.backoffice.asking import FORMS, AskForm
 from store.backoffice.models import ActionKind, ActionStatus, AdminAction
 from store.errors import StoreError
+
+FILLED_IN: Final = {"organization", "topup", "code"}  # fields that the page of a row knows
 
 
 class StaffRequest(HttpRequest):
@@ -25,7 +28,9 @@ class StaffRequest(HttpRequest):
 
 def ask(request: StaffRequest, kind: ActionKind, context: dict[str, Any]) -> HttpResponse:
     """The form; once it is whole, what it comes to; once that is confirmed, it is done or waits for a second person."""
-    form = FORMS[kind](request.POST or None, initial={"organization": request.GET.get("organization", "")})
+    form = FORMS[kind](
+        request.POST or None, initial={name: request.GET[name] for name in FILLED_IN & request.GET.keys()}
+    )
     shown = context | {"form": form, "title": kind.label}
     if not form.is_valid():
         return render(request, "backoffice/ask.html", shown)
@@ -33,7 +38,11 @@ def ask(request: StaffRequest, kind: ActionKind, context: dict[str, Any]) -> Htt
         return _asked(request, form, shown)
     if "change" in request.POST:
         return render(request, "backoffice/ask.html", shown)
-    wish = form.wish()
+    try:
+        wish = weigh(form.wish())
+    except StoreError as error:
+        return _refused(request, form, shown, error)
+    form.fix(wish)
     return render(
         request, "backoffice/confirm.html", shown | {"wish": wish, "waits": needs_approval(wish, request.user)}
     )
@@ -43,13 +52,17 @@ def _asked(request: StaffRequest, form: AskForm, shown: dict[str, Any]) -> HttpR
     try:
         action = request_action(wish=form.wish(), user=request.user)
     except StoreError as error:
-        form.add_error(error.param if error.param in form.fields else None, error.message)
-        return render(request, "backoffice/ask.html", shown)
+        return _refused(request, form, shown, error)
     if action.status == ActionStatus.WAITING:
         messages.info(request, _("It waits for a second person."))
     else:
         messages.success(request, _("It is done."))
     return redirect("admin:backoffice_adminaction_change", action.pk)
+
+
+def _refused(request: StaffRequest, form: AskForm, shown: dict[str, Any], error: StoreError) -> HttpResponse:
+    form.add_error(error.param if error.param in form.fields else None, error.message)
+    return render(request, "backoffice/ask.html", shown)
 
 
 def decide(request: StaffRequest, action: AdminAction, context: dict[str, Any]) -> HttpResponse:

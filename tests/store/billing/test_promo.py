@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.cache import cache
 from django.db import connection
 from django.test import Client
@@ -15,9 +15,8 @@ from django.utils import timezone
 
 from store.accounts.models import Membership, Role, TokenScope, User
 from store.accounts.tokens import issue_token
-from store.billing.grants import grant_credit
 from store.billing.models import Grant, PromoCode, Redemption
-from store.billing.promo import GUESSES, CodeTerms, PromoRefused, TooManyGuesses, end_codes, make_code, redeem
+from store.billing.promo import GUESSES, CodeTerms, PromoRefused, TooManyGuesses, end_code, make_code, redeem
 from store.errors import InvalidRequest, NotFound, PermissionDenied
 from store.ledger.actions import wallet_of
 from store.ledger.models import WalletKind
@@ -147,8 +146,8 @@ def test_codes_are_made_and_ended_by_the_store_only(consumer: User, admin: User)
         made(consumer)
     code = made(admin)
     with pytest.raises(PermissionDenied):
-        end_codes(codes=[code], user=consumer)
-    assert [end_codes(codes=[code], user=admin), end_codes(codes=[code], user=admin)] == [1, 0]
+        end_code(code=code, user=consumer)
+    assert [end_code(code=code, user=admin), end_code(code=code, user=admin)] == [True, False]
     with pytest.raises(PromoRefused, match="ended"):
         use(consumer)
 
@@ -246,22 +245,23 @@ def test_a_code_is_used_by_the_api(consumer: User, stranger: User, admin: User) 
     assert mine.get("/api/grants", {"state": "ended"}).json()["results"] == []
 
 
-@pytest.mark.django_db
-def test_admins_give_credit_and_make_codes_by_forms(client: Client, admin: User, consumer: User) -> None:
-    TOTP.activate(admin, generate_totp_secret())
-    client.force_login(admin)
-    code = {"code": "spring", "amount": "5", "percent": "", "most": "", "lives_days": "30", "organization_limit": "1"}
-    wrong = client.post("/admin/billing/promocode/add/", {**code, "percent": "10"})
-    assert (wrong.status_code, "either for an amount" in wrong.content.decode()) == (200, True)
-    assert client.post("/admin/billing/promocode/add/", code).status_code == 302
-    assert (PromoCode.objects.get().code, PromoCode.objects.get().amount_nano) == ("SPRING", 5 * DOLLAR)
-    assert client.get("/admin/billing/grant/add/").status_code == 403  # credit is granted under Actions
-    later = timezone.now() + timedelta(days=3)
-    grant_credit(
-        organization=consumer.personal_organization, amount_nano=DOLLAR, expires_at=later, reason="sorry", user=admin
-    )
-    for model, row in (("promocode", PromoCode.objects.get()), ("grant", Grant.objects.get())):
-        assert client.get(f"/admin/billing/{model}/{row.pk}/change/").status_code == 200
-    ended = {"action": "end", "_selected_action": [PromoCode.objects.get().pk]}
-    client.post("/admin/billing/promocode/", ended)
-    assert PromoCode.objects.get().ends_at
+@pytest.mark.parametrize(
+    ("terms", "most", "words"),
+    [
+        ({"total_limit": 10}, 50, "$5.00"),
+        ({}, None, "$5.00"),
+        ({"amount_nano": None, "percent": 20, "most_nano": 4 * DOLLAR, "total_limit": 10}, 40, "20 % of a top-up, at most $4.00"),
+        ({"amount_nano": None, "percent": 20, "total_limit": 2}, 20_000, "20 % of a top-up, at most $10,000.00"),
+    ],
+)  # fmt: skip
+def test_what_a_code_can_ever_give(terms: dict[str, Any], most: int | None, words: str) -> None:
+    whole = CodeTerms(**{"code": "WELCOME", "amount_nano": 5 * DOLLAR, **terms})
+    assert whole.most_ever_nano == (None if most is None else most * DOLLAR)
+    assert whole.gives == words
+
+
+def test_terms_that_are_kept_are_the_same_again() -> None:
+    terms = CodeTerms(code="MAY", percent=5, total_limit=3, ends_at=timezone.now() + timedelta(days=1))
+    again = CodeTerms.of(terms.kept())
+    assert replace(again, starts_at=terms.starts_at) == terms
+    assert again.starts_at >= terms.starts_at

@@ -1,0 +1,35 @@
+"""What became of an action after it was done: Stripe and banks take their time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from store.backoffice.models import ActionKind, AdminAction
+from store.billing.models import PromoCode, RefundOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The row that the action made, and how it stands."""
+
+    words: str
+    url: str
+
+
+def outcome_of(action: AdminAction) -> Outcome | None:
+    """None where it made no row of its own, or has not been done."""
+    match action.kind:
+        case ActionKind.REFUND:
+            order = RefundOrder.objects.filter(pk=action.pk).first()
+            return order and _outcome("billing_refundorder", order, order.get_status_display(), order.error)
+        case ActionKind.PROMO_CODE | ActionKind.END_CODE:
+            word = action.terms["code"] if action.terms else action.code and action.code.code
+            code = PromoCode.objects.filter(code=word).first()
+            return code and _outcome("billing_promocode", code, code.code, "")
+    return None
+
+
+def _outcome(model: str, row: RefundOrder | PromoCode, state: str, why: str) -> Outcome:
+    return Outcome(f"{state}: {why}" if why else str(state), reverse(f"admin:{model}_change", args=[row.pk]))
