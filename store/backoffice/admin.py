@@ -54,7 +54,8 @@ class AdminActionAdmin(ReadOnlyAdmin):
     search_fields = ("=id", "organization__slug", "requested_by__email", "reason")
     ordering = ("-created_at",)
     actions_list = (
-        "grant", "refund", "adjust", "run_payout",
+        "grant", "refund", "adjust",
+        {"title": _("Payouts"), "items": ["run_payout", "retry_payout", "release_earnings"]},
         {"title": _("Promo codes"), "items": ["promo_code", "end_code"]},
         {"title": _("Freeze"), "items": ["freeze_spending", "lift_spending", "freeze_payouts", "lift_payouts"]},
     )  # fmt: skip
@@ -62,7 +63,7 @@ class AdminActionAdmin(ReadOnlyAdmin):
 
     readonly_fields = ("amount", "gives", "became")
     fields = (
-        "kind", "status", "became", "organization", "topup", "amount", "of_spent", "code", "gives", "debit", "credit", "days", "note", "reason",
+        "kind", "status", "became", "organization", "topup", "payout", "amount", "of_spent", "code", "gives", "debit", "credit", "days", "note", "reason",
         "needs_approval", "requested_by", "created_at", "expires_at", "decided_by", "decided_at", "answer",
     )  # fmt: skip
 
@@ -111,6 +112,17 @@ class AdminActionAdmin(ReadOnlyAdmin):
     @action(description=_("Run a payout"), icon="payments", permissions=["pay_out"], url_path="run-payout")
     def run_payout(self, request: HttpRequest) -> HttpResponse:
         return self._ask(request, ActionKind.PAYOUT)
+
+    @action(description=_("Try a payout again"), permissions=["pay_out"], url_path="retry-payout")
+    def retry_payout(self, request: HttpRequest) -> HttpResponse:
+        return self._ask(request, ActionKind.RETRY_PAYOUT)
+
+    @action(description=_("Release held-back earnings"), permissions=["release"], url_path="release-earnings")
+    def release_earnings(self, request: HttpRequest) -> HttpResponse:
+        return self._ask(request, ActionKind.RELEASE_HOLD_BACK)
+
+    def has_release_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return _may(request, ASK[ActionKind.RELEASE_HOLD_BACK])
 
     def has_pay_out_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return _may(request, ASK[ActionKind.PAYOUT])

@@ -27,6 +27,7 @@ from store.billing.promo import CodeTerms
 from store.ledger.actions import store_wallet, wallet_of
 from store.ledger.dollars import dollars, parse_dollars
 from store.ledger.models import Wallet, WalletKind
+from store.payouts.models import Payout
 
 OF_THE_STORE: Final = (WalletKind.PLATFORM, WalletKind.TAX, WalletKind.BANK, WalletKind.TEST_BANK)
 MAX_USES, MAX_USES_OF_ONE = 2**31 - 1, 2**15 - 1  # what the columns hold
@@ -68,6 +69,16 @@ class TopupField(forms.UUIDField):
         return found
 
 
+class PayoutField(forms.UUIDField):
+    """The id of a payout; cleaned to the payout."""
+
+    def clean(self, value: Any) -> Any:
+        found = Payout.objects.select_related("organization").filter(pk=super().clean(value)).first()
+        if found is None:
+            raise forms.ValidationError(_("There is no payout with this id."))
+        return found
+
+
 class CodeField(forms.CharField):
     """The word of a promo code, or the number of its row; cleaned to the code."""
 
@@ -100,7 +111,7 @@ class AskForm(forms.Form):
         id: UUID = said["id"]
         return Wish(
             kind=self.kind, id=id, reason=said["reason"], organization=said.get("organization"), amount_nano=said.get("amount"),
-            days=said.get("days"), note=said.get("note", ""), topup=said.get("topup"), of_spent=said.get("of_spent", False),
+            days=said.get("days"), note=said.get("note", ""), topup=said.get("topup"), payout=said.get("payout"), of_spent=said.get("of_spent", False),
         )  # fmt: skip
 
     def fix(self, wish: Wish) -> None:
@@ -146,6 +157,16 @@ class LiftPayoutsForm(OrganizationForm):
 
 class PayoutForm(OrganizationForm):
     kind = ActionKind.PAYOUT
+
+
+class RetryPayoutForm(AskForm):
+    kind = ActionKind.RETRY_PAYOUT
+    payout = PayoutField(label=_("Payout"), widget=_text(), help_text=_("The id of one that has not arrived."))
+    field_order = ("payout", "reason")
+
+
+class ReleaseForm(OrganizationForm):
+    kind = ActionKind.RELEASE_HOLD_BACK
 
 
 class RefundForm(AskForm):
@@ -263,5 +284,7 @@ FORMS: Final[dict[ActionKind, type[AskForm]]] = {
         FreezePayoutsForm,
         LiftPayoutsForm,
         PayoutForm,
+        RetryPayoutForm,
+        ReleaseForm,
     )
 }

@@ -11,14 +11,14 @@ READS: Final = {
     "accounts": ("organization",),
     "backoffice": ("adminaction", "auditrun", "auditfinding", "ledgerday", "walletday", "payingcustomer"),
     "billing": ("topup", "refund", "refundorder", "dispute", "quarantine", "stripeevent", "grant", "promocode"),
-    "ledger": ("wallet", "transfer", "hold", "sharesplan", "freeze"),
+    "ledger": ("wallet", "transfer", "hold", "sharesplan", "freeze", "earningsrelease"),
     "payouts": ("connectaccount", "payout", "payoutschedule"),
     "runs": ("run",),
     "tuning": ("tunejob",),
 }
 OWN: Final = {
     "Billing operator": (
-        "view_books", "grant_credit", "adjust_books", "refund_payments", "manage_codes", "freeze_money", "run_payouts",
+        "view_books", "grant_credit", "adjust_books", "refund_payments", "manage_codes", "freeze_money", "run_payouts", "release_earnings",
     ),
     "Billing approver": ("view_books", "decide_actions"),
     "Accountant": ("view_books",),

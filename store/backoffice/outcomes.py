@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from store.backoffice.models import ActionKind, AdminAction
+from store.backoffice.models import ActionKind, ActionStatus, AdminAction
 from store.billing.models import PromoCode, RefundOrder
+from store.payouts.models import Payout
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ def outcome_of(action: AdminAction) -> Outcome | None:
         case ActionKind.REFUND:
             order = RefundOrder.objects.filter(pk=action.pk).first()
             return order and _outcome("billing_refundorder", order, order.get_status_display(), order.error)
+        case ActionKind.RETRY_PAYOUT:
+            again = (
+                Payout.objects.filter(retry_of=action.payout_id).first() if action.status == ActionStatus.DONE else None
+            )
+            return again and _outcome("payouts_payout", again, again.get_status_display(), again.failure_message)
         case ActionKind.PROMO_CODE | ActionKind.END_CODE:
             word = action.terms["code"] if action.terms else action.code and action.code.code
             code = PromoCode.objects.filter(code=word).first()
@@ -31,5 +37,5 @@ def outcome_of(action: AdminAction) -> Outcome | None:
     return None
 
 
-def _outcome(model: str, row: RefundOrder | PromoCode, state: str, why: str) -> Outcome:
+def _outcome(model: str, row: RefundOrder | PromoCode | Payout, state: str, why: str) -> Outcome:
     return Outcome(f"{state}: {why}" if why else str(state), reverse(f"admin:{model}_change", args=[row.pk]))

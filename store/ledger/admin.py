@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from store.ledger.dollars import dollars
-from store.ledger.models import Freeze, Hold, SharesPlan, Transfer, Wallet
+from store.ledger.models import EarningsRelease, Freeze, Hold, SharesPlan, Transfer, Wallet
 from store.staff.read_only import ReadOnlyAdmin
 
 
@@ -75,4 +75,13 @@ class FreezeAdmin(ReadOnlyAdmin):
     list_filter = ("what", ("lifted_at", admin.EmptyFieldListFilter))
     list_select_related = ("organization",)
     search_fields = ("organization__slug",)
+    ordering = ("-id",)
+
+
+@admin.register(EarningsRelease)
+class EarningsReleaseAdmin(ReadOnlyAdmin):
+    list_display = ("wallet", in_dollars("credited_nano", _("of all that came in")), "created_at")
+    list_filter = ("created_at",)
+    list_select_related = ("wallet__organization",)
+    search_fields = ("wallet__organization__slug",)
     ordering = ("-id",)

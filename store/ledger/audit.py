@@ -112,6 +112,14 @@ register(
         + CORRECT,
     ),
     Check(
+        name="release of earnings",
+        query="""
+            SELECT 'release ' || r.id || ' of wallet ' || r.wallet_id, 'at most ' || coalesce(w.credited_nano, 0), r.credited_nano
+            FROM ledger_earningsrelease r LEFT JOIN ledger_wallet w ON w.id = r.wallet_id AND w.kind = 'earnings'
+            WHERE r.credited_nano > coalesce(w.credited_nano, 0)""",
+        remedy="More earnings were let go than ever came in: a trigger was switched off. Freeze the payouts, and find out what wrote it.",
+    ),
+    Check(
         name="newest mark of earnings",
         query="""
             SELECT 'wallet ' || m.wallet_id || ', mark ' || m.id, 'at most ' || coalesce(sum(t.amount_nano), 0), m.credited_nano

@@ -7,6 +7,9 @@ that is old enough is no longer held back; the rest is::
 
 The least, for what is clawed back takes the newest earnings first: it lowers the count, and makes a mark, so that what comes in after it
 is held back from its own beginning. Nothing is summed up: the answer costs the same for ten transfers and for a hundred million.
+
+A *release* says that what had come in up to a count is available, whatever its age: that count is taken where it is greater. It stays true, for
+what is available is never clawed back, so that the count of a wallet never falls below that of a release.
 """
 
 from __future__ import annotations
@@ -29,17 +32,24 @@ MOST_DAYS = 90  # of a hold-back: less than KEPT
 BATCH = 200  # wallets that are marked in one transaction
 
 BALANCE = """
-SELECT w.organization_id, w.id, w.posted_nano, least(w.posted_nano, greatest(0, w.posted_nano - w.credited_nano + least(
-    w.credited_nano,
-    coalesce((SELECT m.credited_nano FROM ledger_earningsmark m WHERE m.wallet_id = w.id AND m.at <= %s::timestamptz
-              ORDER BY m.at DESC, m.id DESC LIMIT 1), 0),
-    (SELECT min(m.credited_nano) FROM ledger_earningsmark m WHERE m.wallet_id = w.id AND m.at > %s::timestamptz))))
+SELECT w.organization_id, w.id, w.posted_nano, least(w.posted_nano, greatest(0, w.posted_nano - w.credited_nano + greatest(
+    (SELECT max(r.credited_nano) FROM ledger_earningsrelease r WHERE r.wallet_id = w.id),
+    least(
+        w.credited_nano,
+        coalesce((SELECT m.credited_nano FROM ledger_earningsmark m WHERE m.wallet_id = w.id AND m.at <= %s::timestamptz
+                  ORDER BY m.at DESC, m.id DESC LIMIT 1), 0),
+        (SELECT min(m.credited_nano) FROM ledger_earningsmark m WHERE m.wallet_id = w.id AND m.at > %s::timestamptz)))))
 FROM ledger_wallet w WHERE w.kind = 'earnings' AND w.organization_id = ANY(%s::bigint[])
 """
 MARK = """
 WITH locked AS MATERIALIZED (
     SELECT id, credited_nano FROM ledger_wallet WHERE id = ANY(%s::bigint[]) ORDER BY id FOR NO KEY UPDATE)
-INSERT INTO ledger_earningsmark (wallet_id, at, credited_nano) SELECT id, clock_timestamp(), credited_nano FROM locked
+INSERT INTO ledger_earningsmark (wallet_id, at, credited_nano) SELECT id, clock_timestamp(), credited_nano FROM locked RETURNING id
+"""
+# What came in after the mark is not let go, nor is it in the place of what was clawed back since.
+RELEASE = """
+INSERT INTO ledger_earningsrelease (wallet_id, credited_nano) SELECT wallet_id, min(credited_nano) FROM ledger_earningsmark
+WHERE wallet_id = %s AND id >= %s GROUP BY wallet_id
 """
 UNMARKED = """
 SELECT w.id FROM ledger_wallet w WHERE w.kind = 'earnings' AND w.id > %s AND w.credited_nano IS DISTINCT FROM (
@@ -137,6 +147,20 @@ def claw_back(*, key: str, organization_id: int, credit_id: int, at_most_nano: i
     )
     execute(MARK, array([held.wallet_id]))
     return amount
+
+
+def mark_now(organization_id: int) -> int | None:
+    """The id of a mark of this moment, for :func:`release`; None of who never earned. Locks as :func:`lock_earnings` does."""
+    earnings = lock_earnings(organization_id)
+    return None if earnings.wallet_id is None else int(execute(MARK, array([earnings.wallet_id]))[0][0])
+
+
+@transaction.atomic
+def release(*, organization_id: int, mark_id: int) -> int:
+    """Makes available what was held back when the mark was made, and is still there. Returns how much that is now."""
+    before = lock_earnings(organization_id)
+    execute(RELEASE, before.wallet_id, mark_id)
+    return before.held_back_nano - earnings_of(organization_id).held_back_nano
 
 
 def mark_earnings() -> int:

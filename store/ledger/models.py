@@ -80,6 +80,17 @@ class EarningsMark(models.Model):
         return f"{self.credited_nano} in {self.wallet_id} at {self.at}"
 
 
+class EarningsRelease(models.Model):
+    """That of all that has come into an earnings wallet so much is available, whatever its age: somebody has let it go. It never changes."""
+
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, db_constraint=False, related_name="releases")
+    credited_nano = models.BigIntegerField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    def __str__(self) -> str:
+        return f"up to {self.credited_nano} in {self.wallet_id}"
+
+
 class TransferKind(models.TextChoices):
     TOPUP = "topup", _("Top-up")
     USAGE = "usage", _("Usage")

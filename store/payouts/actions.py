@@ -51,14 +51,31 @@ def request_scheduled(organization: Organization, *, minimum_nano: int) -> Payou
     return _begin(organization, user=None, amount_nano=None, origin=Origin.SCHEDULED, minimum_nano=minimum_nano)
 
 
+def request_by_store(organization: Organization, *, amount_nano: int) -> Payout:
+    """The same, as the people who run the store ask for it. Raises as it does."""
+    return _begin(organization, user=None, amount_nano=amount_nano, origin=Origin.STORE)
+
+
 def retry_payout(*, payout: Payout, user: User) -> Payout:
     """Another payout of the same amount, for one that has not arrived. Raises PayoutNotInState, and what ``request_payout`` raises."""
     require_cashier(payout.organization, user)
+    return _retry(payout, user, Origin.ON_DEMAND)
+
+
+def retry_by_store(payout: Payout) -> Payout:
+    """The same, as the people who run the store ask for it. Raises as it does."""
+    return _retry(payout, None, Origin.STORE)
+
+
+def check_retry(payout: Payout) -> None:
+    """Raises PayoutNotInState where it is on its way, has arrived, or was tried again."""
     if payout.status not in ENDED_UNPAID or Payout.objects.filter(retry_of=payout).exists():
         raise PayoutNotInState(_("Only a payout that has not arrived can be tried again, and once."))
-    return _begin(
-        payout.organization, user=user, amount_nano=payout.amount_nano, origin=Origin.ON_DEMAND, retry_of=payout
-    )
+
+
+def _retry(payout: Payout, user: User | None, origin: Origin) -> Payout:
+    check_retry(payout)
+    return _begin(payout.organization, user=user, amount_nano=payout.amount_nano, origin=origin, retry_of=payout)
 
 
 @transaction.atomic

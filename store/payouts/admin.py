@@ -1,12 +1,18 @@
-"""Who is paid, and what was: to be read. A payout that has not arrived can be tried again."""
+"""Who is paid, and what was: to be read. A payout that has not arrived can be tried again, under Actions."""
+
+# mypy: disallow-subclassing-any=False, disallow-untyped-decorators=False
+# (the packages subclassed here come without types)
 
 from __future__ import annotations
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
+from unfold.decorators import action
 
 from store.ledger.admin import in_dollars
-from store.payouts.models import ConnectAccount, Payout, PayoutSchedule
+from store.payouts.models import ENDED_UNPAID, ConnectAccount, Payout, PayoutSchedule
+from store.staff.asking import ask_for
 from store.staff.read_only import ReadOnlyAdmin
 
 
@@ -38,6 +44,18 @@ class PayoutAdmin(ReadOnlyAdmin):
     list_select_related = ("organization", "account")
     search_fields = ("=id", "=stripe_transfer", "=stripe_payout", "organization__slug")
     ordering = ("-id",)
+    actions_detail = ("retry",)
+
+    @action(description=_("Try again"), icon="replay", permissions=["retry"], url_path="retry")
+    def retry(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return ask_for("retry_payout", payout=object_id)
+
+    def has_retry_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        """Where there is something to try again."""
+        is_over = (
+            object_id is None or Payout.objects.filter(pk=object_id, status__in=ENDED_UNPAID, retried_by=None).exists()
+        )
+        return is_over and request.user.has_perm("backoffice.run_payouts")
 
 
 @admin.register(PayoutSchedule)

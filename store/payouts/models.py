@@ -106,6 +106,7 @@ TRANSITIONS: dict[PayoutStatus, tuple[PayoutStatus, ...]] = {
 class Origin(models.TextChoices):
     ON_DEMAND = "on_demand", _("Asked for")
     SCHEDULED = "scheduled", _("By the schedule")
+    STORE = "store", _("By the people who run the store")
 
 
 class PayoutQuerySet(models.QuerySet["Payout"]):

@@ -38,7 +38,7 @@ def _decide(action: AdminAction, user: User, to: ActionStatus, answer: str) -> A
     waiting = AdminAction.objects.waiting().filter(pk=action.pk)
     if waiting.update(status=to, decided_by=user, decided_at=Now(), answer=answer) != 1:
         raise ActionDecided
-    related = ("organization", "debit", "credit", "topup__organization", "code", "requested_by")
+    related = ("organization", "debit", "credit", "topup__organization", "code", "payout__organization", "requested_by")
     return AdminAction.objects.select_related(*related).get(pk=action.pk)
 
 

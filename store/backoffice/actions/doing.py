@@ -15,9 +15,10 @@ from store.billing.grants import grant_credit
 from store.billing.promo import end_code, make_code
 from store.billing.refunding import order_refund
 from store.ledger import actions as ledger
+from store.ledger.earnings import release
 from store.ledger.freezing import freeze, lift
 from store.ledger.models import Frozen, TransferKind, WalletKind
-from store.payouts.actions import request_scheduled
+from store.payouts.actions import request_by_store, retry_by_store
 
 MAY_BE_NEGATIVE: Final = (WalletKind.PLATFORM, WalletKind.BANK, WalletKind.TEST_BANK)
 
@@ -71,8 +72,20 @@ def _end_code(action: AdminAction) -> None:
 
 
 def _pay_out(action: AdminAction) -> None:
-    """As the schedule would: all that is available, to the bank account that the organization has named."""
-    request_scheduled(_whose(action), minimum_nano=0)
+    """What was available when it was asked for, to the bank account that the organization has named."""
+    assert action.amount_nano is not None
+    request_by_store(_whose(action), amount_nano=action.amount_nano)
+
+
+def _retry(action: AdminAction) -> None:
+    assert action.payout is not None
+    retry_by_store(action.payout)
+
+
+def _release(action: AdminAction) -> None:
+    """What was held back when it was asked for, less what became available or was clawed back since."""
+    assert action.earnings_mark is not None
+    release(organization_id=_whose(action).pk, mark_id=action.earnings_mark)
 
 
 def _whose(action: AdminAction) -> Organization:
@@ -105,4 +118,6 @@ DOERS: Final[dict[ActionKind, Callable[[AdminAction], None]]] = {
     ActionKind.FREEZE_PAYOUTS: _freezes(Frozen.PAYOUTS),
     ActionKind.LIFT_PAYOUTS: _lifts(Frozen.PAYOUTS),
     ActionKind.PAYOUT: _pay_out,
+    ActionKind.RETRY_PAYOUT: _retry,
+    ActionKind.RELEASE_HOLD_BACK: _release,
 }

@@ -24,6 +24,8 @@ ASK: Final[dict[ActionKind, str]] = {
     ActionKind.FREEZE_PAYOUTS: "backoffice.freeze_money",
     ActionKind.LIFT_PAYOUTS: "backoffice.freeze_money",
     ActionKind.PAYOUT: "backoffice.run_payouts",
+    ActionKind.RETRY_PAYOUT: "backoffice.run_payouts",
+    ActionKind.RELEASE_HOLD_BACK: "backoffice.release_earnings",
 }
 
 

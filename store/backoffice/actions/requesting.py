@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -18,6 +19,7 @@ from store.backoffice.actions.wish import Wish
 from store.backoffice.errors import ActionDecided
 from store.backoffice.models import ActionKind, ActionStatus, AdminAction
 from store.ledger.dollars import NANO_PER_DOLLAR
+from store.ledger.earnings import mark_now
 
 WAITS: Final = timedelta(days=3)  # for a second person
 WINDOW: Final = timedelta(days=1)  # many small ones of this time count as one large
@@ -42,7 +44,7 @@ def request_action(*, wish: Wish, user: User) -> AdminAction:
         ):
             raise ActionDecided
         return known
-    weighed = weigh(wish)
+    weighed = _weighed(wish)
     needs = needs_approval(weighed, user)
     action = _written(weighed, reason, user, needs=needs)
     if not needs:
@@ -50,10 +52,17 @@ def request_action(*, wish: Wish, user: User) -> AdminAction:
     return action
 
 
+def _weighed(wish: Wish) -> Wish:
+    """What is held back is locked and marked before it is looked at: so much is let go, whatever is earned until somebody approves."""
+    if wish.kind == ActionKind.RELEASE_HOLD_BACK and wish.organization is not None:
+        wish = replace(wish, earnings_mark=mark_now(wish.organization.pk))
+    return weigh(wish)
+
+
 def _written(wish: Wish, reason: str, user: User, *, needs: bool) -> AdminAction:
     return AdminAction.objects.create(
         id=wish.id, kind=wish.kind, organization=wish.organization, debit=wish.debit, credit=wish.credit, topup=wish.topup,
-        amount_nano=wish.amount_nano, of_spent=wish.of_spent, days=wish.days, note=wish.note, code=wish.code,
+        payout=wish.payout, earnings_mark=wish.earnings_mark, amount_nano=wish.amount_nano, of_spent=wish.of_spent, days=wish.days, note=wish.note, code=wish.code,
         terms=wish.code_terms.kept() if wish.code_terms else None, reason=reason, needs_approval=needs, requested_by=user,
         status=ActionStatus.WAITING if needs else ActionStatus.DONE,
         expires_at=timezone.now() + WAITS if needs else None,

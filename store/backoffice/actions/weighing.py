@@ -8,12 +8,15 @@ from typing import Final
 
 from django.utils.translation import gettext as _
 
+from store.accounts.models import Organization
 from store.backoffice.actions.wish import Wish
 from store.backoffice.models import ActionKind
 from store.billing.grants import MAX_DAYS, MAX_GRANT_NANO
 from store.billing.refunding import check_refund, unspent_nano
 from store.errors import InvalidRequest
 from store.ledger.dollars import MAX_DOLLARS, NANO_PER_DOLLAR
+from store.ledger.earnings import earnings_of
+from store.payouts.actions import check_retry
 
 MOST_NANO: Final = MAX_DOLLARS * NANO_PER_DOLLAR
 
@@ -21,7 +24,7 @@ MOST_NANO: Final = MAX_DOLLARS * NANO_PER_DOLLAR
 def weigh(wish: Wish) -> Wish:
     """The wish, with its amount where it follows from the books.
 
-    Raises InvalidRequest and NotRefundable, naming the field (``amount``, ``organization``, ``credit``, ``topup``, ``code``, ...).
+    Raises InvalidRequest, NotRefundable and PayoutNotInState, naming the field (``amount``, ``organization``, ``credit``, ``topup``, ``code``, ...).
     """
     if wish.amount_nano is not None and not 0 < wish.amount_nano <= MOST_NANO:
         raise InvalidRequest(_("The amount must be above 0 and at most $1,000,000."), param="amount")
@@ -29,9 +32,14 @@ def weigh(wish: Wish) -> Wish:
 
 
 def _of_organization(wish: Wish) -> Wish:
+    _owner(wish)
+    return wish
+
+
+def _owner(wish: Wish) -> Organization:
     if wish.organization is None:
         raise InvalidRequest(_("Choose an organization."), param="organization")
-    return wish
+    return wish.organization
 
 
 def _grant(wish: Wish) -> Wish:
@@ -72,6 +80,29 @@ def _promo_code(wish: Wish) -> Wish:
     return replace(wish, amount_nano=most)
 
 
+def _pay_out(wish: Wish) -> Wish:
+    """All that is available now."""
+    available = earnings_of(_owner(wish).pk).available_nano
+    if not available:
+        raise InvalidRequest(_("Nothing of its earnings is available."), param="organization")
+    return replace(wish, amount_nano=available)
+
+
+def _retry(wish: Wish) -> Wish:
+    if wish.payout is None:
+        raise InvalidRequest(_("Choose a payout."), param="payout")
+    check_retry(wish.payout)
+    return replace(wish, amount_nano=wish.payout.amount_nano, organization=wish.payout.organization)
+
+
+def _release(wish: Wish) -> Wish:
+    """All that is held back now."""
+    held = earnings_of(_owner(wish).pk).held_back_nano
+    if not held:
+        raise InvalidRequest(_("Nothing of its earnings is held back."), param="organization")
+    return replace(wish, amount_nano=held)
+
+
 def _end_code(wish: Wish) -> Wish:
     if wish.code is None:
         raise InvalidRequest(_("Choose a code."), param="code")
@@ -84,4 +115,7 @@ WEIGHERS: Final[dict[ActionKind, Callable[[Wish], Wish]]] = {
     ActionKind.REFUND: _refund,
     ActionKind.PROMO_CODE: _promo_code,
     ActionKind.END_CODE: _end_code,
+    ActionKind.PAYOUT: _pay_out,
+    ActionKind.RETRY_PAYOUT: _retry,
+    ActionKind.RELEASE_HOLD_BACK: _release,
 }

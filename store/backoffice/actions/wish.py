@@ -13,6 +13,7 @@ from store.billing.models import PromoCode, Topup
 from store.billing.promo import CodeTerms
 from store.ledger.dollars import dollars
 from store.ledger.models import Wallet
+from store.payouts.models import Payout
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +26,8 @@ class Wish:
     debit: Wallet | None = None
     credit: Wallet | None = None
     topup: Topup | None = None
+    payout: Payout | None = None  # that is to be tried again
+    earnings_mark: int | None = None  # id of the mark that keeps what is held back when it is asked to be let go
     amount_nano: int | None = None
     of_spent: bool = False  # a refund may take what is spent already: the platform bears it
     days: int | None = None  # that granted credit can be spent

@@ -12,6 +12,7 @@ from store.billing.models import PromoCode, Topup
 from store.billing.promo import CodeTerms
 from store.ledger.dollars import dollars
 from store.ledger.models import Wallet
+from store.payouts.models import Payout
 
 
 class ActionKind(models.TextChoices):
@@ -25,6 +26,8 @@ class ActionKind(models.TextChoices):
     FREEZE_PAYOUTS = "freeze_payouts", _("Freeze payouts")
     LIFT_PAYOUTS = "lift_payouts", _("Let be paid out again")
     PAYOUT = "payout", _("Run a payout")
+    RETRY_PAYOUT = "retry_payout", _("Try a payout again")
+    RELEASE_HOLD_BACK = "release_earnings", _("Release held-back earnings")
 
 
 class ActionStatus(models.TextChoices):
@@ -52,6 +55,8 @@ class AdminAction(models.Model):
     credit = models.ForeignKey(Wallet, null=True, on_delete=models.PROTECT, related_name="+")
     amount_nano = models.BigIntegerField(null=True)
     topup = models.ForeignKey(Topup, null=True, on_delete=models.PROTECT, related_name="+")  # of which a part goes back
+    payout = models.ForeignKey(Payout, null=True, on_delete=models.PROTECT, related_name="+")  # that is tried again
+    earnings_mark = models.BigIntegerField(null=True, editable=False)  # id of the mark up to which earnings are let go
     of_spent = models.BooleanField(_("of spent credit, too"), default=False)
     terms = models.JSONField(null=True)  # of a promo code: what CodeTerms.kept makes
     code = models.ForeignKey(PromoCode, null=True, on_delete=models.PROTECT, related_name="+")  # that is ended
@@ -80,6 +85,7 @@ class AdminAction(models.Model):
             ("manage_codes", "Can make and end promo codes"),
             ("freeze_money", "Can freeze spending and payouts"),
             ("run_payouts", "Can run payouts"),
+            ("release_earnings", "Can release earnings that are held back"),
             ("decide_actions", "Can approve and refuse what others ask for"),
         ]
         constraints = [

@@ -17,7 +17,7 @@ from store.backoffice.asking import FORMS, AskForm
 from store.backoffice.models import ActionKind, ActionStatus, AdminAction
 from store.errors import StoreError
 
-FILLED_IN: Final = {"organization", "topup", "code"}  # fields that the page of a row knows
+FILLED_IN: Final = {"organization", "topup", "code", "payout"}  # fields that the page of a row knows
 
 
 class StaffRequest(HttpRequest):

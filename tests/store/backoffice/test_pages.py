@@ -11,16 +11,18 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from store.accounts.models import User
-from store.backoffice.models import ActionStatus, AdminAction
+from store.backoffice.models import ActionKind, ActionStatus, AdminAction
 from store.ledger.actions import wallet_of
 from store.ledger.models import Freeze, Transfer, Wallet, WalletKind
 from tests.store.backoffice.conftest import SignedIn
 
 pytestmark = pytest.mark.django_db
 DOLLAR = 10**9
-BOOKS = ("ledger_wallet", "ledger_transfer", "ledger_hold", "ledger_sharesplan", "ledger_freeze", "backoffice_adminaction",
-         "backoffice_ledgerday",
-    "backoffice_walletday", "backoffice_auditrun", "backoffice_auditfinding")  # fmt: skip
+BOOKS = (
+    "ledger_wallet", "ledger_transfer", "ledger_hold", "ledger_sharesplan", "ledger_freeze", "ledger_earningsrelease", "backoffice_adminaction",
+    "backoffice_ledgerday", "backoffice_walletday", "backoffice_auditrun", "backoffice_auditfinding", "billing_topup", "billing_refundorder",
+    "billing_promocode", "payouts_payout",
+)  # fmt: skip
 
 
 def page(kind: str) -> str:
@@ -160,7 +162,8 @@ def test_who_may_not_ask_finds_no_form(
 ) -> None:
     for user in (accountant, approver):
         browser = signed_in(user)
-        for kind in ("grant", "adjust", "freeze_spending", "lift_spending", "freeze_payouts", "lift_payouts"):
+        for kind in ActionKind.values:
+            kind = "run_payout" if kind == ActionKind.PAYOUT else kind
             assert browser.get(page(kind)).status_code == 403
             assert browser.post(page(kind), grant(confirm="1")).status_code == 403
     client.force_login(consumer)

@@ -6,14 +6,14 @@ import random
 from itertools import count
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from pytest_django.fixtures import Settings
 
 from store.accounts.models import Organization, User
 from store.ledger.actions import store_wallet, transfer, wallet_of
 from store.ledger.audit import audit
-from store.ledger.earnings import claw_back, earnings_of, forget_marks, mark_earnings, releases
-from store.ledger.models import EarningsMark, TransferKind, WalletKind
+from store.ledger.earnings import claw_back, earnings_of, forget_marks, mark_earnings, mark_now, release, releases
+from store.ledger.models import EarningsMark, EarningsRelease, TransferKind, Wallet, WalletKind
 from tests.store.ledger.test_audit import lawless
 from tests.store.payouts.conftest import earn, pass_days
 
@@ -141,13 +141,81 @@ def test_a_wallet_is_marked_only_where_something_came_in(seller: Organization) -
     assert [mark_earnings(), mark_earnings()] == [1, 0]
 
 
+def let_go(seller: Organization) -> int:
+    mark = mark_now(seller.pk)
+    assert mark
+    return release(organization_id=seller.pk, mark_id=mark)
+
+
+def test_what_is_let_go_is_available_at_once_and_what_comes_later_is_not(seller: Organization) -> None:
+    earn(seller, 100)
+    assert [let_go(seller), let_go(seller)] == [100, 0]
+    earn(seller, 7)
+    assert state(seller) == (100, 7)
+    assert [one.amount_nano for one in releases(earnings_of(seller.pk))] == [7]
+    pay_out(seller, 60)
+    pass_days(6)
+    assert state(seller) == (40, 7)
+    pass_days(2)
+    assert state(seller) == (47, 0)
+    assert audit() == []
+
+
+def test_what_was_let_go_is_not_clawed_back(seller: Organization) -> None:
+    earn(seller, 100)
+    let_go(seller)
+    earn(seller, 30)
+    assert take(seller, 500) == 30
+    assert take(seller, 500) == 0
+    earn(seller, 5)
+    assert state(seller) == (100, 5)
+    assert audit() == []
+
+
+def test_what_was_clawed_back_before_it_is_let_go_is_not_made_up_for(seller: Organization) -> None:
+    earn(seller, 100)
+    mark = mark_now(seller.pk)
+    assert mark
+    assert take(seller, 40) == 40
+    earn(seller, 50)
+    assert release(organization_id=seller.pk, mark_id=mark) == 60
+    assert state(seller) == (60, 50)
+
+
+def test_of_who_never_earned_nothing_is_let_go(seller: Organization) -> None:
+    assert mark_now(seller.pk) is None
+
+
+def test_a_release_is_of_what_came_in_and_stays(seller: Organization, wallet: Wallet) -> None:
+    earn(seller, 100)
+    let_go(seller)
+    earnings = wallet_of(seller.pk, WalletKind.EARNINGS)
+    insert = "INSERT INTO ledger_earningsrelease (wallet_id, credited_nano) VALUES"
+    for query in (
+        f"{insert} ({earnings.pk}, 101)",
+        f"{insert} ({wallet.pk}, 1)",
+        "UPDATE ledger_earningsrelease SET credited_nano = 1",
+        "DELETE FROM ledger_earningsrelease",
+    ):
+        with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(query)
+    with lawless():
+        EarningsRelease.objects.update(credited_nano=101)
+    assert {one.check for one in audit()} == {"release of earnings"}
+    with lawless():
+        EarningsRelease.objects.update(credited_nano=100)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_any_history_agrees_with_a_stack_of_single_earnings(seller: Organization, seed: int) -> None:
-    """The model: each earning is a row with its age; a clawback takes the youngest; what is older than seven days is free."""
+    """The model: each earning is a row with its age; a clawback takes the youngest; what is older than seven days is free,
+    and so is what was there when a mark was made that somebody has let go."""
     dice, paid = random.Random(seed), 0
     stack: list[list[float]] = []
+    mark: int | None = None  # that somebody has asked to let go
+    marked: list[list[float]] = []
     for _turn in range(40):
-        match dice.choice(["earn", "earn", "claw", "pay", "wait"]):
+        match dice.choice(["earn", "earn", "claw", "pay", "wait", "mark", "release"]):
             case "earn":
                 amount = dice.randint(1, 100)
                 earn(seller, amount)
@@ -169,6 +237,13 @@ def test_any_history_agrees_with_a_stack_of_single_earnings(seller: Organization
                     amount = dice.randint(1, free)
                     pay_out(seller, amount)
                     paid += amount
+            case "mark":
+                mark, marked = mark_now(seller.pk), list(stack)
+            case "release" if mark:
+                wanted = sum(int(amount) for amount, age in marked if age < 7)
+                assert release(organization_id=seller.pk, mark_id=mark) == wanted
+                for one in marked:
+                    one[1] = max(one[1], 7)
             case "wait":
                 days = dice.choice([0.5, 1, 3])
                 pass_days(days)
