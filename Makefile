@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
+# One more than processors, four at most: many tests wait for processes that they started.
+TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 FAULTS := tests/faults tests/workers/test_tune.py
 
 .DEFAULT_GOAL := help
@@ -22,7 +24,7 @@ frontend: install ## Build scripts and styles (part of up)
 
 ##@ Testing
 test: dev frontend chromium ## Run every test, faults in their short form
-	@$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(TESTS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 faults: dev ## Run the tests of what dies in the middle, with full counts
 	@FAULTS=full $(BIN)/python -m pytest $(FAULTS) -m fault --timeout 3600

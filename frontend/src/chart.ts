@@ -39,7 +39,10 @@ class Chart {
         ...Object.fromEntries(units.map((unit) => [unit, { range: fromZero }])),
       },
       axes: [axis(paint, {}), ...units.map((unit, index) => unitAxis(paint, unit, index))],
-      series: [{}, ...series.map((each, index) => drawn(each, times.length, paint(PAINTS[index % PAINTS.length] ?? "accent")))],
+      series: [
+        {},
+        ...series.map((each, index) => drawn(each, times.length, paint(PAINTS[index % PAINTS.length] ?? "accent"))),
+      ],
     };
     this.#plot = new uPlot(options, [times, ...series.map((each) => each.values)], this.host);
     this.host.dataset.points = String(times.length * series.length);

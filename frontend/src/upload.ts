@@ -28,10 +28,12 @@ class Uploader {
 
   #listen(): void {
     for (const input of this.host.querySelectorAll<HTMLInputElement>("input[type=file]")) {
-      input.addEventListener("change", () => {
+      const take = (): void => {
         void this.#take(chosen(input.files ?? []));
         input.value = ""; // the same choice again is a change again
-      });
+      };
+      input.addEventListener("change", take);
+      if (input.files?.length) take(); // chosen before this script had come
     }
     // Beside a problem: whatever the file is called there, it takes the place of the one that is named.
     for (const input of document.querySelectorAll<HTMLInputElement>("input[data-replaces]")) {

@@ -159,7 +159,10 @@ def _quote(earnings: Earnings, amount_nano: int | None, minimum_nano: int) -> Qu
         raise InsufficientEarnings(_("%(available)s are available, which is less.") % words, param="amount_nano")
     if earnings.available_nano < least:
         raise InsufficientEarnings(_("%(available)s are available; the least that is paid out is %(least)s.") % words)
-    return quote(earnings.available_nano if amount_nano is None else amount_nano)
+    quoted = quote(earnings.available_nano if amount_nano is None else amount_nano)
+    if not quoted.sent_nano:
+        raise BelowMinimum(_("That does not cover the fee of a payout and one cent."), param="amount_nano")
+    return quoted
 
 
 def _require_one_kind_of_money(account: ConnectAccount) -> None:

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 MILLION = 1_000_000
 CENT = 10**7  # nano-dollars
+HELD_BACK_DAYS = 7
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +102,7 @@ class Paid:
 
     payer: str
     nano: int
+    earned_before: int  # by all: how many rows of ``Oracle.earned`` are older
     gone: int = 0
 
 
@@ -126,10 +128,39 @@ class Given:
 
 
 @dataclass
+class Earned:
+    """What a provider had of one who paid, and how much of it nobody has taken back."""
+
+    payer: str
+    provider: str
+    nano: int
+    day: int
+    left: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fee:
+    """Of a payout: a flat part, and a share of what is sent, rounded up."""
+
+    flat: int
+    ppm: int
+
+    def most(self, nano: int) -> tuple[int, int]:
+        """(sent, fee): the most whole cents that an amount covers with the fee of sending them."""
+        for sent in range(nano // CENT * CENT, 0, -CENT):
+            fee = self.flat + math.ceil(Fraction(sent * self.ppm, MILLION))
+            if sent + fee <= nano:
+                return sent, fee
+        return 0, 0
+
+
+@dataclass
 class Oracle:
-    """The balance of each wallet by its name, what is held of credit by its owner, and what is left of their grants."""
+    """The balance of each wallet by its name, what is held of credit by its owner, what is left of their grants, and who earned what when."""
 
     cap_ppm: int
+    day: int = 0
+    earned: list[Earned] = field(default_factory=list)
     grants: dict[str, list[Given]] = field(default_factory=lambda: defaultdict(list))
     posted: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
@@ -159,6 +190,40 @@ class Oracle:
             left -= part
         for wallet, nano in shares.items():
             self.move(f"{payer} credit", wallet, nano)
+            if wallet != "platform" and nano:
+                self.earned.append(Earned(payer, wallet.partition(" ")[0], nano, self.day, nano))
+
+    def held_back(self, provider: str) -> int:
+        """Earnings that a lost dispute still finds."""
+        return sum(one.left for one in self._young(provider))
+
+    def _young(self, provider: str) -> list[Earned]:
+        return [one for one in self.earned if one.provider == provider and self.day - one.day < HELD_BACK_DAYS]
+
+    def available_earnings(self, provider: str) -> int:
+        """What can be paid out."""
+        return self.posted[f"{provider} earnings"] - self.held_back(provider)
+
+    def claw_back(self, back: Back) -> int:
+        """What the platform bore of a lost payment is taken from what its payer's calls have earned others since, each in proportion.
+
+        Returns how much was there to be taken.
+        """
+        earned: Counter[str] = Counter()
+        for one in self.earned[back.paid.earned_before :]:
+            if one.payer == back.paid.payer:
+                earned[one.provider] += one.nano
+        total, all_taken = earned.total(), 0
+        for provider, nano in earned.items():
+            share = nano if total <= back.from_platform else math.floor(Fraction(back.from_platform * nano, total))
+            taken = left = min(share, self.held_back(provider))
+            for one in reversed(self._young(provider)):
+                part = min(one.left, left)
+                one.left -= part
+                left -= part
+            self.move(f"{provider} earnings", "platform", taken)
+            all_taken += taken
+        return all_taken
 
     def give(self, who: str, nano: int, *, ends: int) -> Given:
         grant = Given(ends, nano)
