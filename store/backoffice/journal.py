@@ -5,15 +5,13 @@ A journal is written to a file a batch at a time, so that a million transfers ne
 
 from __future__ import annotations
 
-import csv
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import date
-from io import StringIO
 from itertools import islice
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, cast
 
 import pyarrow as pa
 from django.conf import settings
@@ -25,7 +23,7 @@ from store.hub.streaming import stream
 from store.ledger.dollars import NANO_DIGITS, NANO_PER_DOLLAR
 from store.ledger.models import Transfer, WalletKind
 from store.ledger.sql import execute
-from store.spreadsheet import plain
+from store.spreadsheet import line, plain
 
 BATCH: Final = 5_000  # transfers in hand
 COLUMNS: Final = ("transfer", "time", "key", "kind", "wallet", "account", "organization", "debit", "credit")
@@ -72,14 +70,8 @@ def trial_balance(day: date) -> list[Account]:
 
 def trial_balance_csv(day: date) -> str:
     """The same as CSV."""
-    return "".join(
-        _csv(
-            [
-                ("date", "account", "debit", "credit", "balance"),
-                *((day, row.kind, *row.cells) for row in trial_balance(day)),
-            ]
-        )
-    )
+    names = ("date", "account", "debit", "credit", "balance")
+    return "".join(map(line, [names, *((day, row.kind, *row.cells) for row in trial_balance(day))]))
 
 
 def decimal(nano: int) -> str:
@@ -114,17 +106,16 @@ def _lines(
     )
 
 
-def write_csv(path: str, period: Period) -> None:
+def write_csv(out: BinaryIO, period: Period) -> None:
     """Cells of words that a spreadsheet would run get a quote before them; amounts are never negative here."""
-    with open(path, "w", newline="", encoding="utf-8") as out:
-        out.writelines(_csv([COLUMNS]))
-        for lines in journal(period):
-            out.writelines(_csv([(id, at.isoformat(), *map(plain, words)) for id, at, *words in lines]))
+    out.write(line(COLUMNS).encode())
+    for lines in journal(period):
+        out.writelines(line([id, at.isoformat(), *map(plain, words)]).encode() for id, at, *words in lines)
 
 
-def write_parquet(path: str, period: Period) -> None:
+def write_parquet(file: BinaryIO, period: Period) -> None:
     """The same lines as a table, a row group for each batch; amounts are decimals."""
-    with parquet.ParquetWriter(path, SCHEMA, compression="zstd") as out:
+    with parquet.ParquetWriter(file, SCHEMA, compression="zstd") as out:
         for lines in journal(period):
             columns: list[Any] = [list(column) for column in zip(*lines, strict=True)]
             arrays = [
@@ -134,32 +125,23 @@ def write_parquet(path: str, period: Period) -> None:
             out.write_table(pa.Table.from_arrays(arrays, schema=SCHEMA))
 
 
-def _csv(rows: Sequence[Sequence[object]]) -> Iterator[str]:
-    for row in rows:
-        line = StringIO()
-        csv.writer(line, lineterminator="\r\n").writerow(row)
-        yield line.getvalue()
-
-
 WRITERS: Final = {"csv": write_csv, "parquet": write_parquet}
 
 
-def written(period: Period, kind: str) -> tuple[str, int]:
-    """The path and the bytes of a file with the journal, as ``csv`` or ``parquet``; whoever sends it deletes it (:func:`sent`)."""
-    file, path = tempfile.mkstemp(prefix="journal-", dir=settings.DATA_DIR)
-    os.close(file)
+def written(period: Period, kind: str) -> BinaryIO:
+    """A file with the journal, as ``csv`` or ``parquet``, that has no name: it is gone with whoever reads it."""
+    file = cast(BinaryIO, tempfile.TemporaryFile(dir=settings.DATA_DIR))  # noqa: SIM115 - whoever sends it closes it
     try:
-        WRITERS[kind](path, period)
+        WRITERS[kind](file, period)
+        file.flush()
     except BaseException:
-        os.unlink(path)
+        file.close()
         raise
-    return path, os.path.getsize(path)
+    return file
 
 
-async def sent(path: str, size: int) -> AsyncIterator[bytes]:
-    """The file's bytes, a chunk at a time; then it is deleted, also where the reader goes away meanwhile."""
-    try:
-        async for chunk in stream(path, 0, size):
+async def sent(file: BinaryIO) -> AsyncIterator[bytes]:
+    """The file's bytes, a chunk at a time; then it is closed, also where the reader goes away meanwhile."""
+    with file:
+        async for chunk in stream(file.fileno(), 0, os.fstat(file.fileno()).st_size):
             yield chunk
-    finally:
-        os.unlink(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -15,7 +14,7 @@ from store.console.consumption import scope_of
 from store.console.forms.usage import UsageFilter
 from store.console.spans import span_of_time
 from store.reputation.histogram import quantile
-from store.spreadsheet import plain
+from store.spreadsheet import line, measured, plain
 from store.usage.counting_sql import COUNTS
 from store.usage.models import Grain, UsageBucket
 
@@ -48,9 +47,9 @@ def exported(organization: Organization, form: UsageFilter) -> Iterator[dict[str
 
 def csv_lines(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
     """Lines of CSV, the names of the columns first."""
-    yield _line(SCHEMA.names)
+    yield line(SCHEMA.names)
     for row in rows:
-        yield _line([_cell(row[name]) for name in SCHEMA.names])
+        yield line([_cell(row[name]) for name in SCHEMA.names])
 
 
 def parquet_bytes(rows: Iterable[dict[str, Any]]) -> bytes:
@@ -73,21 +72,5 @@ def _row(bucket: UsageBucket) -> dict[str, Any]:
     }
 
 
-def _cell(value: Any) -> object:
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return (
-        ""
-        if value is None
-        else round(value, 3)
-        if isinstance(value, float)
-        else value
-        if isinstance(value, int)
-        else plain(value)
-    )
-
-
-def _line(values: Iterable[object]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(values)
-    return line.getvalue()
+def _cell(value: object) -> object:
+    return plain(value) if isinstance(value, str) else measured(value)

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 CHUNK_BYTES = 1024 * 1024
 
 
-async def stream(path: str, begin: int, end: int) -> AsyncIterator[bytes]:
-    """A chunk at a time, read in a thread while the one before is sent: however large the file and slow the reader, two chunks are in
-    memory.
+async def stream(source: str | int, begin: int, end: int) -> AsyncIterator[bytes]:
+    """The bytes of a path, or of a descriptor, which stays its owner's: a chunk at a time, read in a thread while the one before is sent.
+
+    However large the file and slow the reader, two chunks are in memory.
     """
-    file = await asyncio.to_thread(os.open, path, os.O_RDONLY)
+    file = os.dup(source) if isinstance(source, int) else await asyncio.to_thread(os.open, source, os.O_RDONLY)
     reading = None
     try:
         while begin < end:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -14,6 +12,7 @@ from store.catalog.models import Listing
 from store.errors import InvalidRequest
 from store.ledger.sql import execute
 from store.reputation.histogram import BUCKETS, quantile
+from store.spreadsheet import line, measured
 
 By = Literal["hour", "day", "listing"]
 MAX_SPAN = {"hour": timedelta(days=31), "day": timedelta(days=366), "listing": timedelta(days=366)}
@@ -78,17 +77,9 @@ def analytics(
 def analytics_csv(rows: list[AnalyticsRow]) -> Iterator[str]:
     """The same rows as lines of CSV, the names of the columns first."""
     names = [field.name for field in fields(AnalyticsRow)]
-    lines: list[list[object]] = [[*names], *([_cell(getattr(row, name)) for name in names] for row in rows)]
-    for values in lines:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="\r\n").writerow(values)
-        yield line.getvalue()
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return "" if value is None else round(value, 3) if isinstance(value, float) else value
+    yield line(names)
+    for row in rows:
+        yield line([measured(getattr(row, name)) for name in names])
 
 
 def _sum_of(column: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -21,129 +21,52 @@ from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as of_hypothesis
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from pytest_django import Settings
 from uuid_utils.compat import uuid7
 
-from store.accounts.models import ProviderProfile, User
 from store.billing.actions import top_up_test
-from store.billing.customers import place_now
 from store.billing.grants import end_grants, grant_credit, lock_and_count
 from store.billing.models import Grant, GrantSource, Topup
 from store.billing.reversing import book_dispute, book_refund
 from store.catalog.actions import set_commission
 from store.catalog.actions.commissions import CommissionSpec
-from store.catalog.models import CommissionScope, Listing, Price
-from store.ledger.actions import ensure_wallets, lock_credit, store_wallet
+from store.catalog.models import CommissionScope
+from store.ledger.actions import lock_credit
 from store.ledger.audit import audit
-from store.ledger.earnings import earnings_of_all, mark_earnings
-from store.ledger.models import WalletKind
+from store.ledger.earnings import earnings_of_all
 from store.ledger.sql import execute
-from store.payouts.actions import cancel_payout, request_payout
-from store.payouts.ending import give_back, move, settle_paid, undo_paid
-from store.payouts.errors import BelowMinimum, InsufficientEarnings, PayoutPending
-from store.payouts.models import AccountState, ConnectAccount, Payout, PayoutStatus
-from store.runs.actions import expire_holds, heartbeat_gateway, open_runs, settle_runs
+from store.runs.actions import expire_holds, open_runs, settle_runs
 from store.runs.books import InsufficientCredit, OpenedRun, OpenRun, SettleRun
-from store.runs.models import Endpoint, Gateway, RunStatus
-from store.subscriptions.actions import PlanSpec, cancel_subscription, offer_plan, renew_subscription, subscribe
+from store.runs.models import Endpoint, RunStatus
+from store.subscriptions.actions import cancel_subscription, renew_subscription, subscribe
 from store.subscriptions.actions.renewing import RETRIES
 from store.subscriptions.errors import AlreadySubscribed, PlanNotOffered
 from store.subscriptions.models import Subscription, SubscriptionPeriod
-from tests.conftest import make_listing, make_user
-from tests.faults.oracle import CENT, HELD_BACK_DAYS, Back, Fee, Given, Model, Month, OpenCall, Oracle, Paid, Tariff
-from tests.store.derivatives import made_from
+from tests.faults.oracle import CENT, HELD_BACK_DAYS, Back, Given, Month, OpenCall, Paid
+from tests.faults.paying_out import PayingOut, cents, has, places
+from tests.faults.world import BALANCES, EARNERS, FEE, PEOPLE, TARIFF, World
 
 pytestmark = [pytest.mark.fault, pytest.mark.django_db(transaction=True)]
 
 HISTORIES, FULL_HISTORIES, STEPS = 100, 10_000, 14
 MOST_S = 4 * 3600  # on a machine with much else to do
-PEOPLE = ("ann", "ben", "seller")
-EARNERS = ("seller", "root")
-# Nano-dollars per million tokens, of which no token costs a whole number; a call costs up to about two cents.
-TARIFF = Tariff(input_nano=33_333_337_003, output_nano=77_777_771_001, request_nano=7)
-ROYALTY_PPM = 123_457
-FEE = Fee(flat=1_234_567, ppm=2_503)
-AGING = (("ledger_transfer", "created_at"), ("ledger_earningsmark", "at"), ("billing_topup", "created_at"))
-BALANCES = """
-SELECT coalesce(o.slug || ' ', '') || w.kind, w.posted_nano, w.held_nano,
-       coalesce((SELECT sum(amount_nano) FROM ledger_transfer WHERE credit_id = w.id), 0)
-         - coalesce((SELECT sum(amount_nano) FROM ledger_transfer WHERE debit_id = w.id), 0),
-       coalesce((SELECT sum(amount_nano) FROM ledger_hold WHERE wallet_id = w.id AND status = 'open'), 0)
-FROM ledger_wallet w LEFT JOIN accounts_organization o ON o.id = w.organization_id
-"""
 
 
-class World:
-    """What is there before a history begins: three who pay, a model, and one that was made from another's."""
-
-    def __init__(self) -> None:
-        self.users: dict[str, User] = {name: make_user(name) for name in (*PEOPLE, "root")}
-        plain, root = make_listing(self.of("seller"), "plain"), make_listing(self.of("root"), "root")
-        self._price(root, derivatives_allowed=True, royalty_ppm=ROYALTY_PPM)
-        tuned = made_from(root, self.users["seller"], "tuned")
-        for listing in (plain, tuned):
-            self._price(listing)
-        self.listings = {"plain": plain, "tuned": tuned}
-        self.models = {
-            "plain": Model(seller="seller", tariff=TARIFF),
-            "tuned": Model(seller="seller", tariff=TARIFF, base="root", royalty_ppm=ROYALTY_PPM),
-        }
-        specs = {
-            "plain": PlanSpec(name="Any", price_nano=CENT, included_tokens=150),
-            "tuned": PlanSpec(name="By class", price_nano=2 * CENT + 3, included_input=60, included_output=90),
-        }  # fmt: skip
-        seller = self.users["seller"]
-        ProviderProfile.objects.create(organization=self.of("seller"))
-        self.plans = {
-            name: offer_plan(listing=self.listings[name], user=seller, plan=spec) for name, spec in specs.items()
-        }
-        ids = [user.personal_organization.pk for user in self.users.values()]
-        for kind in (WalletKind.CREDIT, WalletKind.EARNINGS, WalletKind.DISPUTED, WalletKind.IN_FLIGHT):
-            ensure_wallets(ids, kind)
-        for name in EARNERS:
-            ConnectAccount.objects.create(
-                organization=self.of(name), place=place_now(), key=uuid7(), stripe_id=f"acct_{name}", state=AccountState.ACTIVE, currency="usd",
-            )  # fmt: skip
-        for kind in (WalletKind.PLATFORM, WalletKind.TEST_BANK):
-            store_wallet(kind)
-        self.began = timezone.now()
-        self.gateway_id = uuid7()
-        heartbeat_gateway(self.gateway_id)
-        Gateway.objects.update(
-            steady_since=timezone.now() - timedelta(hours=1), heartbeat_at=timezone.now() + timedelta(hours=9)
-        )
-
-    def of(self, name: str) -> Any:
-        return self.users[name].personal_organization
-
-    def _price(self, listing: Listing, **terms: Any) -> None:
-        Price.objects.create(
-            listing=listing, input_nano=TARIFF.input_nano, cached_input_nano=TARIFF.input_nano, output_nano=TARIFF.output_nano,
-            request_nano=TARIFF.request_nano, **terms,
-        )  # fmt: skip
-
-
-places = st.integers(0, 10**6)  # of one of what there is
-cents = st.integers(1, 5)
-
-
-def has(name: str) -> Callable[[Any], bool]:
-    return lambda machine: bool(getattr(machine, name))
-
-
-class Histories(RuleBasedStateMachine):
+class Histories(PayingOut):
     """One history. Lists hold what can be acted on, each with what the oracle knows of it."""
-
-    world: ClassVar[World]
-    count: ClassVar[Counter[str]]
 
     def __init__(self) -> None:
         super().__init__()
         self.around = transaction.atomic()
         self.around._from_testcase = True  # as Django's TestCase says, so that durable verbs may run inside
         self.around.__enter__()
-        self.oracle = Oracle(cap_ppm=store_settings.ROYALTY_CAP_PPM)
         self.commission_ppm = store_settings.COMMISSION_PPM
         self.open: list[tuple[UUID, OpenCall]] = []
         self.old: list[tuple[UUID, OpenCall]] = []  # whose holds have expired, and nobody has looked yet
@@ -156,9 +79,6 @@ class Histories(RuleBasedStateMachine):
         self.clock = 0  # the least end that a grant can be given
         self.months: dict[tuple[str, str], Month] = {}  # that last, by who has them of which model
         self.subscriptions: dict[tuple[str, str], int] = {}  # that live
-        self.pending: dict[str, Payout] = {}
-        self.in_flight: list[tuple[str, Payout]] = []
-        self.arrived: list[tuple[str, Payout]] = []
 
     def teardown(self) -> None:
         try:
@@ -376,81 +296,6 @@ class Histories(RuleBasedStateMachine):
         commission, cap = self.commission_ppm, self.oracle.cap_ppm
         self.oracle.pay(who, model.shares(plan.price_nano, commission_ppm=commission, cap_ppm=cap, payer=who))
         self.months[who, name] = Month(plan.included_tokens, plan.included_input or 0, plan.included_output or 0)
-
-    @rule(days=st.integers(1, 8))
-    def days_pass(self, days: int) -> None:
-        """All that was paid and earned was so earlier; what it was is marked before."""
-        mark_earnings()
-        with connection.cursor() as cursor:
-            cursor.execute("SET LOCAL session_replication_role = replica")
-            for table, column in AGING:
-                cursor.execute(f"UPDATE {table} SET {column} = {column} - %s * interval '1 day'", [days])
-            cursor.execute("SET LOCAL session_replication_role = origin")
-        self.oracle.day += days
-
-    @rule(who=st.sampled_from(EARNERS), cents=st.none() | cents)
-    def pay_out(self, who: str, cents: int | None) -> None:
-        available = self.oracle.available_earnings(who)
-        sent, fee = FEE.most(available if cents is None else cents * CENT)
-        try:
-            payout = request_payout(
-                organization=self.world.of(who),
-                user=self.world.users[who],
-                amount_nano=None if cents is None else cents * CENT,
-            )
-        except PayoutPending:
-            assert who in self.pending
-        except InsufficientEarnings:
-            assert available < max(cents or 1, 1) * CENT
-        except BelowMinimum:
-            assert not sent
-        else:
-            assert (payout.sent_nano, payout.fee_nano, payout.available_nano) == (sent, fee, available)
-            self.oracle.move(f"{who} earnings", f"{who} in_flight", sent + fee)
-            self.pending[who] = payout
-            self.count["paid out"] += 1
-
-    @precondition(has("pending"))
-    @rule(place=places, is_cancelled=st.booleans())
-    def send(self, place: int, is_cancelled: bool) -> None:
-        """The store's side of what Stripe does; Stripe's own has tests in tests/store/payouts."""
-        who = list(self.pending)[place % len(self.pending)]
-        payout = self.pending.pop(who)
-        if is_cancelled:
-            cancel_payout(payout=payout, user=self.world.users[who])
-            self._comes_back(who, payout)
-        else:
-            assert move(payout, PayoutStatus.IN_FLIGHT, expected=PayoutStatus.PENDING, sent_at=timezone.now())
-            self.in_flight.append((who, payout))
-
-    @precondition(has("in_flight"))
-    @rule(place=places, end=st.sampled_from((PayoutStatus.PAID, PayoutStatus.FAILED, PayoutStatus.REVERSED)))
-    def arrives(self, place: int, end: PayoutStatus) -> None:
-        """Told twice, and contradicted: the first end counts."""
-        who, payout = self.in_flight.pop(place % len(self.in_flight))
-        if end == PayoutStatus.PAID:
-            assert settle_paid(payout)
-            self.oracle.move(f"{who} in_flight", "test_bank", payout.sent_nano)
-            self.oracle.move(f"{who} in_flight", "platform", payout.fee_nano)
-            self.arrived.append((who, payout))
-        else:
-            assert give_back(payout, end, code="no_account", message="A step.")
-            self._comes_back(who, payout)
-        assert not settle_paid(payout)
-        assert not give_back(payout, PayoutStatus.FAILED)
-
-    @precondition(has("arrived"))
-    @rule(place=places)
-    def bank_returns(self, place: int) -> None:
-        who, payout = self.arrived.pop(place % len(self.arrived))
-        assert undo_paid(payout, code="account_closed", message="A step.")
-        self.count["returned"] += 1
-        assert not undo_paid(payout, code="account_closed", message="A step.")
-        self.oracle.move("test_bank", f"{who} earnings", payout.sent_nano)
-        self.oracle.move("platform", f"{who} earnings", payout.fee_nano)
-
-    def _comes_back(self, who: str, payout: Payout) -> None:
-        self.oracle.move(f"{who} in_flight", f"{who} earnings", payout.amount_nano)
 
     def _book(self, verb: Callable[[Topup, Any], None], topup: Topup, said: Any) -> None:
         """Twice, as Stripe's events come: the second time moves nothing."""

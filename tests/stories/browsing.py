@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from playwright.sync_api import Page, expect
+
+from store.accounts.models import User
+from tests.stack import ROOT, Stack
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
@@ -12,6 +18,15 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 SHOP_PASSWORD = "correct horse battery"  # of the people in the shop
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 ANSWER_MS = 60_000  # a machine with much else to do
+
+
+def prepare(stack: Stack) -> None:
+    """Before a store's web process starts: what browsers load is collected, and all who are there have the shop's password."""
+    assert CHROMIUM, "needs Chromium: tests/install_chromium.sh"
+    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
+    subprocess.run(collect, cwd=ROOT, env=stack._environment(), check=True)
+    hasher = Argon2PasswordHasher()  # the one that a store outside of tests knows
+    User.objects.update(password=hasher.encode(SHOP_PASSWORD, hasher.salt()))
 
 
 def sign_in(page: Page, email: str = "consumer@example.com", password: str = SHOP_PASSWORD) -> None:

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from store.accounts.models import User
 from store.usage.models import UsageBucket
 from store.usage.rollup import roll_up
-from tests.stack import ROOT, Shop, Stack
-from tests.stories.browsing import CHROMIUM, DESK, FLAGS, SHOP_PASSWORD
+from tests.stack import Shop, Stack
+from tests.stories.browsing import CHROMIUM, DESK, FLAGS, prepare
 from tests.waiting import await_that
 
 
@@ -27,12 +23,7 @@ def is_counted() -> bool:
 @pytest.fixture(scope="module")
 def site(stack: Stack, shop: Shop) -> str:
     """The address of a running store with one model, which was called once. A name: a passkey never belongs to an address of digits."""
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: tests/install_chromium.sh")
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(collect, cwd=ROOT, env=stack._environment(), check=True)
-    hasher = Argon2PasswordHasher()  # the one that a store outside of tests knows
-    User.objects.update(password=hasher.encode(SHOP_PASSWORD, hasher.salt()))
+    prepare(stack)
     stack.start_web()
     stack.start_gpu()
     stack.client(shop.secret, max_retries=8).completions.create(model=shop.model, prompt="Shall I", max_tokens=8)

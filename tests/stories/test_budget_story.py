@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import openai
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
 from playwright.sync_api import Page, expect
 
 from store.accounts.actions import sign_up
@@ -23,9 +20,9 @@ from store.billing.actions import top_up_test
 from store.keys.actions import issue_key
 from store.webhooks.actions import create_endpoint
 from tests.servers import Servers
-from tests.stack import ROOT, Shop, Stack
+from tests.stack import Shop, Stack
 from tests.store.webhooks.receiver import Receiver, answer
-from tests.stories.browsing import ANSWER_MS, CHROMIUM, PHONE, SHOP_PASSWORD, check, sign_in
+from tests.stories.browsing import ANSWER_MS, PHONE, SHOP_PASSWORD, check, prepare, sign_in
 from tests.waiting import await_that
 
 pytestmark = [pytest.mark.story, pytest.mark.browser]
@@ -72,12 +69,7 @@ def team(stack: Stack, shop: Shop) -> Iterator[Team]:
 @pytest.fixture(scope="module")
 def site(stack: Stack, shop: Shop, team: Team) -> str:
     """A store with a worker of each kind."""
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: tests/install_chromium.sh")
-    hasher = Argon2PasswordHasher()  # the one that a store outside of tests knows
-    User.objects.update(password=hasher.encode(SHOP_PASSWORD, hasher.salt()))
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(collect, cwd=ROOT, env=stack._environment(), check=True)
+    prepare(stack)
     stack.start_web()
     stack.start_gpu()
     stack.start_cpu()

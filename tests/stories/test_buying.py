@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
 from playwright.sync_api import Page, expect
 
 from store.accounts.actions import ensure_personal_organization, sign_up
-from store.accounts.models import User
-from tests.stack import ROOT, Stack
-from tests.stories.browsing import ANSWER_MS, CHROMIUM, DESK, PHONE, SHOP_PASSWORD, check, sign_in
+from tests.stack import Stack
+from tests.stories.browsing import ANSWER_MS, DESK, PHONE, SHOP_PASSWORD, check, prepare, sign_in
 from tests.test_bringup import free_port
 
 pytestmark = [pytest.mark.story, pytest.mark.browser]
@@ -33,14 +30,9 @@ def model() -> str:
 @pytest.fixture(scope="module")
 def site(stack: Stack) -> str:
     """A store, its CPU worker, and the sandbox; nobody has credit."""
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: tests/install_chromium.sh")
     buyer = sign_up(email="consumer@example.com", password=SHOP_PASSWORD, name="Consumer", is_verified=True)
     ensure_personal_organization(buyer)
-    hasher = Argon2PasswordHasher()  # the one that a store outside of tests knows
-    User.objects.update(password=hasher.encode(SHOP_PASSWORD, hasher.salt()))
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(collect, cwd=ROOT, env=stack._environment(), check=True)
+    prepare(stack)
     more = {"SANDBOX_PORT": str(free_port()), "PUBLIC_URL": stack.url.replace("127.0.0.1", "localhost")}
     stack._start("sandbox", [sys.executable, "-m", "store.sandbox"], more)
     stack.start_web(**more)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import csv
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
 from playwright.sync_api import Page, expect
 
 from store.accounts.actions import become_provider, ensure_personal_organization, sign_up
-from store.accounts.models import Organization, User
+from store.accounts.models import Organization
 from store.ledger.actions import store_wallet, transfer, wallet_of
 from store.ledger.models import TransferKind, WalletKind
-from tests.stack import ROOT, Stack
-from tests.stories.browsing import ANSWER_MS, CHROMIUM, SHOP_PASSWORD, check, sign_in
+from tests.stack import Stack
+from tests.stories.browsing import ANSWER_MS, SHOP_PASSWORD, check, prepare, sign_in
 from tests.stories.test_buying import look
 from tests.test_bringup import free_port
 
@@ -39,8 +37,6 @@ def model() -> str:
 @pytest.fixture(scope="module")
 def site(stack: Stack) -> str:
     """A store that holds nothing back, its CPU worker, and the sandbox; a provider has earned something."""
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: tests/install_chromium.sh")
     seller = sign_up(email="provider@example.com", password=SHOP_PASSWORD, name="Provider", is_verified=True)
     organization: Organization = ensure_personal_organization(seller)
     become_provider(organization=organization, user=seller, about="", website="")
@@ -48,10 +44,7 @@ def site(stack: Stack) -> str:
         key="earned", debit_id=store_wallet(WalletKind.TEST_BANK).pk, amount_nano=EARNED_NANO, kind=TransferKind.USAGE,
         credit_id=wallet_of(organization.pk, WalletKind.EARNINGS).pk,
     )  # fmt: skip
-    hasher = Argon2PasswordHasher()  # the one that a store outside of tests knows
-    User.objects.update(password=hasher.encode(SHOP_PASSWORD, hasher.salt()))
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(collect, cwd=ROOT, env=stack._environment(), check=True)
+    prepare(stack)
     more = {
         "SANDBOX_PORT": str(free_port()), "PUBLIC_URL": stack.url.replace("127.0.0.1", "localhost"), "EARNINGS_HOLD_BACK_DAYS": "0",
         "PAYOUT_GRACE_S": "0", "PAYOUT_FEE_NANO": "250000000",

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.hashers import Argon2PasswordHasher
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from store.accounts.models import User
 from store.bringup.demo import SAMPLE
 from store.catalog.models import Price
 from store.ledger.audit import audit
 from store.tuning.models import TuneJob
-from tests.stack import ROOT, Shop, Stack, open_shop
-from tests.stories.browsing import ANSWER_MS, CHROMIUM, FLAGS, PHONE, SHOP_PASSWORD, check, sign_in
+from tests.stack import Shop, Stack, open_shop
+from tests.stories.browsing import ANSWER_MS, PHONE, check, prepare, sign_in
 
 pytestmark = [pytest.mark.story, pytest.mark.browser, pytest.mark.timeout(1200)]
 
@@ -50,24 +46,11 @@ def shop(stack: Stack) -> Iterator[Shop]:
 @pytest.fixture(scope="module")
 def site(stack: Stack, shop: Shop) -> str:
     """A running store with one worker of each kind."""
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium: tests/install_chromium.sh")
-    collect = [sys.executable, "manage.py", "collectstatic", "--noinput", "--verbosity", "0"]
-    subprocess.run(collect, cwd=ROOT, env=stack._environment(), check=True)
-    hasher = Argon2PasswordHasher()
-    User.objects.update(password=hasher.encode(SHOP_PASSWORD, hasher.salt()))
+    prepare(stack)
     stack.start_web(INTERNAL_URL=stack.url)
     stack.start_cpu(INTERNAL_URL=stack.url)
     stack.start_gpu(TUNE_SLOTS="1")
     return stack.url.replace("127.0.0.1", "localhost")
-
-
-@pytest.fixture(scope="module")
-def chromium(site: str, model: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 def lines() -> bytes:

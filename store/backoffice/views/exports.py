@@ -25,7 +25,7 @@ def exports(request: StaffRequest, context: dict[str, Any]) -> HttpResponseBase:
         return HttpResponse(trial_balance_csv(period.last), content_type=TYPES["csv"], headers=headers)
     if file:
         headers = {"Content-Disposition": f'attachment; filename="journal-{name}.{file}"'}
-        return StreamingHttpResponse(sent(*written(period, file)), content_type=TYPES[file], headers=headers)
+        return StreamingHttpResponse(sent(written(period, file)), content_type=TYPES[file], headers=headers)
     shown = {
         "title": _("Trial balance and journal"),
         "form": form,
