@@ -23,6 +23,7 @@ from store.usage.models import Kind
 
 LINES = 4  # of a chart by group: what cost most; the rest is one more
 TABLE_ROWS = 200
+TIME_ROWS = 50  # hours or days in a page of their table
 STEP = {"hour": HOUR, "day": DAY}
 PARAMS: dict[Group, str] = {"listing": "model", "key": "key", "member": "member", "kind": "kind"}
 
@@ -48,7 +49,8 @@ class ClassLine:
 
 @dataclass(frozen=True, slots=True)
 class Consumption:
-    """All that the page shows. ``changes``: of each total, in words, against the period before."""
+    """All that the page shows. ``changes``: of each total, in words, against the period before. ``times`` are a page of ``moments`` hours or
+    days, newest first; ``older`` is where the next page begins, None on the last."""
 
     scope: Scope
     span: SpanOfTime
@@ -57,7 +59,9 @@ class Consumption:
     before: Figures
     changes: dict[str, str]
     charts: dict[str, dict[str, Any]]
+    moments: int
     times: list[Line]
+    older: str | None
     groups: list[Line]
     classes: list[ClassLine]
     more: int  # groups that the table leaves out
@@ -65,8 +69,10 @@ class Consumption:
     failed_runs: str
 
 
-def consumption(organization: Organization, form: UsageFilter, *, now: datetime | None = None) -> Consumption:
-    """Of what the form makes sense of. Raises nothing: what makes no sense is left out."""
+def consumption(
+    organization: Organization, form: UsageFilter, *, older_than: datetime | None = None, now: datetime | None = None
+) -> Consumption:
+    """Of what the form makes sense of. Raises nothing: what makes no sense is left out. ``older_than``: the page of the table of times."""
     said = form.chosen() if form.is_bound else {}
     span = span_of_time(said, now=now)
     scope = scope_of(organization, said, span)
@@ -75,10 +81,13 @@ def consumption(organization: Organization, form: UsageFilter, *, now: datetime 
     rows, groups = by_time(scope, span.by), by_group(scope, dimension)
     names = names_of(dimension, [row.group for row in groups])
     sums, before = together(row.figures for row in rows), totals(_before(scope, span))
+    newest_first = [row for row in reversed(rows) if older_than is None or (row.time and row.time < older_than)]
+    times = newest_first[:TIME_ROWS]
     return Consumption(
         scope=scope, span=span, group=group, sums=sums, before=before, changes=_changes(sums, before),
         charts=_charts(scope, span.by, rows, groups, dimension, names),
-        times=[_time_line(scope, said, span.by, row, sums) for row in reversed(rows)],
+        moments=len(rows), times=[_time_line(scope, said, span.by, row, sums) for row in times],
+        older=f"{times[-1].time:{WRITTEN}}" if len(newest_first) > TIME_ROWS else None,
         groups=[_group_line(scope, said, dimension, row, names, sums) for row in groups[:TABLE_ROWS]],
         classes=_classes(sums), more=max(len(groups) - TABLE_ROWS, 0),
         runs=_runs(said, scope.since, scope.until), failed_runs=_runs({**said, "status": "failed"}, scope.since, scope.until),
@@ -205,7 +214,8 @@ def _group_series(
     """The cost of the LINES groups that cost most, and of all others together."""
     shown = [row.group for row in groups[:LINES] if row.figures.charge_nano]
     costs = cost_by_time(scope, by, group, shown)
-    lines = [(names.get(each) or str(each), [costs.get((moment, each), 0) for moment in moments]) for each in shown]
+    seconds = [int(moment.timestamp()) for moment in moments]
+    lines = [(names.get(each) or str(each), [costs.get((second, each), 0) for second in seconds]) for each in shown]
     totals_of = {row.time: row.figures.charge_nano for row in rows}
     others = [
         totals_of.get(moment, 0) - sum(values[place] for _label, values in lines)

@@ -34,10 +34,11 @@ def packed_sql(runs: str, bucket: str) -> str:
     return f"coalesce(sum({runs} * ('1' || repeat('0', {PLACE_DIGITS} * {bucket}))::numeric) FILTER (WHERE {bucket} IS NOT NULL), 0)"
 
 
-def unpacked(number: int) -> list[int]:
-    """The buckets of a histogram that is one number."""
-    digits = f"{number:0{PLACE_DIGITS * BUCKETS}d}"
-    return [int(digits[end - PLACE_DIGITS : end]) for end in range(len(digits), 0, -PLACE_DIGITS)]
+def unpacked(number: str) -> list[int]:
+    """The buckets of a histogram that is one number, in decimal digits: a number so long is slow to make and to take apart."""
+    places = range(len(number), 0, -PLACE_DIGITS)
+    counts = [int(number[max(end - PLACE_DIGITS, 0) : end]) for end in places]
+    return counts + [0] * (BUCKETS - len(counts))
 
 
 def packed(counts: Sequence[int]) -> int:

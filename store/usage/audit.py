@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from store.ledger.audit import Check
-from store.usage.counting_sql import COUNTS, DIMENSIONS, counted, summed
+from store.usage.counting_sql import COUNTS, DIMENSIONS, counted, sliced, summed
 
 # The hour of a run is that of its id, whose first 48 bits are milliseconds.
 HOUR_OF_ID = "to_timestamp(('x' || translate(left(r.id::text, 13), '-', ''))::bit(48)::bigint / 3600000 * 3600)"
@@ -17,14 +17,14 @@ NAME = f"""concat_ws(', ', to_char(starts_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH2
 
 
 def _differing(grain: str, expected: str, found: str) -> str:
-    """(bucket, expected, found) of the buckets that are not what they should be, that are missing, or that should not be."""
+    """(bucket, expected, found) of the buckets that are not what they should be, that are missing, or that should not be. ``grain`` is SQL."""
     return f"""
-        SELECT '{grain} ' || {NAME}, coalesce(expected, 'no bucket'), coalesce(found, 'no bucket')
-        FROM (SELECT starts_at, {DIMENSIONS}, max(words) FILTER (WHERE is_expected) AS expected, max(words) FILTER (WHERE NOT is_expected) AS found
-              FROM (SELECT starts_at, {DIMENSIONS}, {WORDS} AS words, true AS is_expected FROM ({expected}) AS x
+        SELECT grain || ' ' || {NAME}, coalesce(expected, 'no bucket'), coalesce(found, 'no bucket')
+        FROM (SELECT grain, starts_at, {DIMENSIONS}, max(words) FILTER (WHERE is_expected) AS expected, max(words) FILTER (WHERE NOT is_expected) AS found
+              FROM (SELECT {grain} AS grain, starts_at, {DIMENSIONS}, {WORDS} AS words, true AS is_expected FROM ({expected}) AS x
                     UNION ALL
-                    SELECT starts_at, {DIMENSIONS}, {WORDS}, false FROM ({found}) AS f) AS both_sides
-              GROUP BY starts_at, {DIMENSIONS}) AS pair
+                    SELECT {grain}, starts_at, {DIMENSIONS}, {WORDS}, false FROM ({found}) AS f) AS both_sides
+              GROUP BY grain, starts_at, {DIMENSIONS}) AS pair
         WHERE expected IS DISTINCT FROM found"""
 
 
@@ -32,7 +32,7 @@ CHECKS = (
     Check(  # hours that are not final are still being counted
         name="usage of an hour",
         query=_differing(
-            "hour",
+            "'hour'",
             counted(
                 hour=HOUR_OF_ID,
                 runs=f"{HOUR_OF_ID} IN {FINAL}",
@@ -44,7 +44,12 @@ CHECKS = (
     ),
     Check(
         name="usage of a day",
-        query=_differing("day", summed(where="true"), "SELECT * FROM usage_usagebucket WHERE grain = 'day'"),
+        query=_differing("'day'", summed(where="true"), "SELECT * FROM usage_usagebucket WHERE grain = 'day'"),
         remedy="The bucket is not the sum of its hours. " + REBUILD,
+    ),
+    Check(
+        name="usage of a slice",
+        query=_differing("grain || ' ' || dimension", sliced(where="true"), "SELECT * FROM usage_usageslice"),
+        remedy="The slice is not the sum of its buckets. " + REBUILD,
     ),
 )

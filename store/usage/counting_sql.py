@@ -51,3 +51,19 @@ def summed(*, where: str) -> str:
     return f"""
         SELECT date_trunc('day', h.starts_at, 'UTC') AS starts_at, {DIMENSIONS}, {sums}, sum(h.first_token_ms) AS first_token_ms
         FROM usage_usagebucket h WHERE h.grain = 'hour' AND {where} GROUP BY 1, {DIMENSIONS}"""
+
+
+SLICED = f"dimension, grain, starts_at, {DIMENSIONS}, {VALUES}"
+
+
+def sliced(*, where: str) -> str:
+    """Rows (SLICED) of the slices of buckets ``b``: all together, and by each dimension alone."""
+    sums = ", ".join(f"sum(b.{name})::bigint AS {name}" for name in COUNTS)
+    return f"""
+        SELECT CASE GROUPING(b.listing_id, b.api_key_id, b.member_id, b.kind)
+                    WHEN 15 THEN 'none' WHEN 7 THEN 'listing' WHEN 11 THEN 'key' WHEN 13 THEN 'member' ELSE 'kind' END AS dimension,
+               b.grain, b.starts_at, b.organization_id, b.member_id, b.api_key_id, b.listing_id, coalesce(b.kind, '') AS kind,
+               {sums}, sum(b.first_token_ms) AS first_token_ms
+        FROM usage_usagebucket b WHERE {where}
+        GROUP BY b.grain, b.starts_at, b.organization_id,
+                 GROUPING SETS ((), (b.listing_id), (b.api_key_id), (b.member_id), (b.kind))"""

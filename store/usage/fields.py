@@ -17,7 +17,7 @@ class HistogramField(models.Field):  # type: ignore[type-arg]
         return "numeric"
 
     def from_db_value(self, value: Decimal | None, _expression: Any, _connection: Any) -> list[int] | None:
-        return None if value is None else unpacked(int(value))
+        return None if value is None else unpacked(f"{value:f}")
 
     def get_prep_value(self, value: Any) -> Any:
         return None if value is None else Decimal(packed(value))

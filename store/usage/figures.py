@@ -22,6 +22,7 @@ By = Literal["hour", "day"]
 Group = Literal["listing", "key", "member", "kind"]
 MAX_SPAN: Final[dict[By, timedelta]] = {"hour": timedelta(days=31), "day": timedelta(days=366)}
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Columns of buckets and slices. A slice's dimension has the name of its group.
 COLUMNS: Final[dict[Group, str]] = {"listing": "listing_id", "key": "api_key_id", "member": "member_id", "kind": "kind"}
 
 
@@ -103,7 +104,7 @@ class UsageRow:
 
 def totals(scope: Scope) -> Figures:
     """All of it together, without times; zeros where there was nothing."""
-    return together(row.figures for row in _select(scope, group="NULL::bigint", with_waits=False))
+    return together(row.figures for row in _select(scope, with_waits=False))
 
 
 def together(parts: Iterable[Figures]) -> Figures:
@@ -120,13 +121,12 @@ def by_time(scope: Scope, by: By, group: Group | None = None) -> list[UsageRow]:
     """
     if scope.until - scope.since > MAX_SPAN[by]:
         raise InvalidRequest(_("By the hour, a period has at most %d days.") % MAX_SPAN["hour"].days, param="since")
-    column = COLUMNS[group] if group else "NULL::bigint"
-    return _select(scope, time=_time(scope, by), group=column, when=_when(scope, by), with_waits=group is None)
+    return _select(scope, time=_time(scope, by), group=group, when=_when(scope, by), with_waits=group is None)
 
 
 def by_group(scope: Scope, group: Group) -> list[UsageRow]:
     """The listings, keys, members or kinds, what cost most first."""
-    rows = _select(scope, group=COLUMNS[group])
+    rows = _select(scope, group=group)
     return sorted(rows, key=lambda row: (-row.figures.charge_nano, -row.figures.calls, str(row.group)))
 
 
@@ -140,41 +140,46 @@ def _when(scope: Scope, by: By) -> tuple[str, Sequence[datetime]]:
     return (HOURS, [scope.begin, scope.end]) if by == "hour" else _whole_days(scope.begin, scope.end)
 
 
-def _filters(scope: Scope) -> tuple[str, list[object]]:
-    wanted = {
-        "b.listing_id": scope.listing and scope.listing.pk, "b.api_key_id": scope.api_key and scope.api_key.pk,
-        "b.member_id": scope.member and scope.member.pk, "b.kind": scope.kind or None,
+def _source(scope: Scope, group: Group | None) -> tuple[str, list[object]]:
+    """``FROM`` and ``WHERE`` of the fewest rows that tell the scope's filters and the group apart: a slice, where that is one dimension
+    at most, else the buckets. Both give the same sums."""
+    wanted: dict[Group, object] = {
+        "listing": scope.listing and scope.listing.pk, "key": scope.api_key and scope.api_key.pk,
+        "member": scope.member and scope.member.pk, "kind": scope.kind or None,
     }  # fmt: skip
-    chosen = {column: value for column, value in wanted.items() if value is not None}
-    return "".join(f" AND {column} = %s" for column in chosen), list(chosen.values())
+    chosen = {name: value for name, value in wanted.items() if value is not None}
+    dimensions = {*chosen, *([group] if group else [])}
+    if len(dimensions) > 1:
+        source = "usage_usagebucket b WHERE true"
+    else:
+        source = f"usage_usageslice b WHERE b.dimension = '{''.join(dimensions) or 'none'}'"
+    source += "".join(f" AND b.{COLUMNS[name]} = %s" for name in chosen)
+    return f"{source} AND b.organization_id = %s", [*chosen.values(), scope.organization.pk]
 
 
 def _select(
     scope: Scope,
     *,
-    group: str,
+    group: Group | None = None,
     time: str = "NULL::timestamptz",
     when: tuple[str, Sequence[datetime]] | None = None,
     with_waits: bool = True,
 ) -> list[UsageRow]:
     sums = ", ".join(f"sum(b.{name})::bigint" for name in COUNTS)
     period, moments = when or _whole_days(scope.begin, scope.end)
-    filters, values = _filters(scope)
+    source, values = _source(scope, group)
+    column = f"b.{COLUMNS[group]}" if group else "NULL::bigint"
     rows = execute(
-        f"""SELECT {time} AS t, {group} AS g, {"sum(b.first_token_ms)" if with_waits else "NULL"}, {sums}
-            FROM usage_usagebucket b
-            WHERE b.organization_id = %s AND ({period}){filters} GROUP BY 1, 2 ORDER BY 1, 2""",
-        scope.organization.pk,
-        *moments,
+        f"""SELECT {time} AS t, {column} AS g, {"sum(b.first_token_ms)::text" if with_waits else "NULL"}, {sums}
+            FROM {source} AND ({period}) GROUP BY 1, 2 ORDER BY 1, 2""",
         *values,
+        *moments,
     )
     return [
         UsageRow(
             time=moment,
             group=named,
-            figures=Figures(
-                **dict(zip(COUNTS, counts, strict=True)), waits=() if waits is None else unpacked(int(waits))
-            ),
+            figures=Figures(**dict(zip(COUNTS, counts, strict=True)), waits=unpacked(waits) if waits else ()),
         )
         for moment, named, waits, *counts in rows
     ]
@@ -182,21 +187,19 @@ def _select(
 
 def cost_by_time(
     scope: Scope, by: By, group: Group, ids: Sequence[int | str | None]
-) -> dict[tuple[datetime, int | str | None], int]:
-    """Nano-dollars by hour or day and group, of these groups alone."""
-    column, (period, moments), (filters, values) = COLUMNS[group], _when(scope, by), _filters(scope)
-    known = text_array([str(one) for one in ids if one is not None])
+) -> dict[tuple[int, int | str | None], int]:
+    """Nano-dollars by hour or day, as Unix seconds of its begin, and group, of these groups alone."""
+    column, (period, moments), (source, values) = f"b.{COLUMNS[group]}", _when(scope, by), _source(scope, group)
+    known = [str(one) for one in ids if one is not None]
     rows = execute(
-        f"""SELECT {_time(scope, by)}, {column}, sum(b.charge_nano)::bigint FROM usage_usagebucket b
-            WHERE b.organization_id = %s AND ({period}){filters}
-              AND ({column}::text = ANY(%s::text[]) OR %s AND {column} IS NULL) GROUP BY 1, 2""",
-        scope.organization.pk,
-        *moments,
+        f"""SELECT extract(epoch FROM {_time(scope, by)})::bigint, {column}, sum(b.charge_nano)::bigint FROM {source} AND ({period})
+              AND ({column} = ANY(%s::{"text" if group == "kind" else "bigint"}[]) OR %s AND {column} IS NULL) GROUP BY 1, 2""",
         *values,
-        known,
+        *moments,
+        text_array(known),
         None in ids,
     )
-    return {(moment, named): cost for moment, named, cost in rows}
+    return {(seconds, named): cost for seconds, named, cost in rows}
 
 
 HOURS: Final = "b.grain = 'hour' AND b.starts_at >= %s AND b.starts_at < %s"

@@ -28,13 +28,8 @@ class Kind(models.TextChoices):
     TRAINING = "training", _("Training")
 
 
-class UsageBucket(models.Model):
-    """What one member of an organization did by one key with one listing, in an hour or a day of UTC.
-
-    A run is in the hour in which it was opened, once it has ended; a training in the hour in which it ended. What refers to nothing is
-    null: no key in the playground, no listing where a model is trained from nothing. Rows refer to what is never deleted, so the
-    database checks no reference.
-    """
+class Used(models.Model):
+    """What was used in an hour or a day of UTC. Rows refer to what is never deleted, so the database checks no reference."""
 
     grain = models.CharField(max_length=4, choices=Grain)
     starts_at = models.DateTimeField()
@@ -62,6 +57,17 @@ class UsageBucket(models.Model):
     first_token_ms = HistogramField()
 
     class Meta:
+        abstract = True
+
+
+class UsageBucket(Used):
+    """What one member of an organization did by one key with one listing.
+
+    A run is in the hour in which it was opened, once it has ended; a training in the hour in which it ended. What refers to nothing is
+    null: no key in the playground, no listing where a model is trained from nothing.
+    """
+
+    class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["organization", "grain", "starts_at", "listing", "api_key", "member", "kind"],
@@ -73,6 +79,38 @@ class UsageBucket(models.Model):
 
     def __str__(self) -> str:
         return f"{self.organization_id} in the {self.grain} {self.starts_at}: {self.kind}"
+
+
+class Dimension(models.TextChoices):
+    """What the rows of a slice are told apart by, beside time and organization."""
+
+    NONE = "none", _("everything together")
+    LISTING = "listing", _("by model")
+    KEY = "key", _("by key")
+    MEMBER = "member", _("by member")
+    KIND = "kind", _("by kind")
+
+
+class UsageSlice(Used):
+    """The buckets of an organization summed by one dimension, or all together: what most questions ask, in a few rows.
+
+    Of its dimension a row has the value, null as in the buckets where it refers to nothing. The other columns are null, and ``kind`` is empty.
+    """
+
+    dimension = models.CharField(max_length=7, choices=Dimension)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "dimension", "grain", "starts_at", "listing", "api_key", "member", "kind"],
+                name="usage_slice_once",
+                nulls_distinct=False,
+            )
+        ]
+        indexes = [models.Index(fields=["grain", "starts_at"], name="usage_slice_time")]
+
+    def __str__(self) -> str:
+        return f"{self.organization_id} in the {self.grain} {self.starts_at}, {self.dimension}"
 
 
 class CountedHour(models.Model):

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from store.ledger.sql import execute
 from store.reputation.periods import HOUR, first_id, hour_of
-from store.usage.counting_sql import DIMENSIONS, VALUES, counted, summed
+from store.usage.counting_sql import DIMENSIONS, SLICED, VALUES, counted, sliced, summed
 
 LOCK_SPACE = 1_919_250_541  # of days, among the database's advisory locks
 GRACE = timedelta(minutes=15)  # between a run's id and its row's commit, and between clocks, at the very most
@@ -32,6 +32,9 @@ SUM_DAY = f"""
 INSERT INTO usage_usagebucket (grain, starts_at, {DIMENSIONS}, {VALUES})
 SELECT 'day', starts_at, {DIMENSIONS}, {VALUES}
 FROM ({summed(where="h.starts_at >= %s AND h.starts_at < %s + interval '1 day'")}) AS c
+"""
+SLICE = f"""
+INSERT INTO usage_usageslice ({SLICED}) SELECT {SLICED} FROM ({sliced(where="b.grain = %s AND b.starts_at = %s")}) AS s
 """
 # The hours since the first run or training that are not final, the newest first.
 DUE = """
@@ -84,6 +87,7 @@ def _count_day(hours: list[datetime], now: datetime) -> None:
         )  # before the count, which sees at least as much
         execute("DELETE FROM usage_usagebucket WHERE grain = 'hour' AND starts_at = %s", hour)
         execute(COUNT_HOUR, hour, begin, end, hour, hour + HOUR)
+        _slice("hour", hour)
         execute(
             """INSERT INTO usage_countedhour (hour, is_final) VALUES (%s, %s)
                ON CONFLICT (hour) DO UPDATE SET is_final = EXCLUDED.is_final, counted_at = now()""",
@@ -92,6 +96,13 @@ def _count_day(hours: list[datetime], now: datetime) -> None:
         )
     execute("DELETE FROM usage_usagebucket WHERE grain = 'day' AND starts_at = %s", midnight)
     execute(SUM_DAY, midnight, midnight)
+    _slice("day", midnight)
+
+
+def _slice(grain: str, begin: datetime) -> None:
+    """Sums the buckets of an hour or a day."""
+    execute("DELETE FROM usage_usageslice WHERE grain = %s AND starts_at = %s", grain, begin)
+    execute(SLICE, grain, begin)
 
 
 def _has_open(begin: object, end: object) -> bool:

@@ -81,7 +81,7 @@ class UsageBucketSerializer(serializers.Serializer[Any]):
 
 
 class UsagePageSerializer(serializers.Serializer[Any]):
-    """Buckets in order of time."""
+    """Buckets in order of time. These three describe the answer and do not write it, for it may have thousands of results."""
 
     object = serializers.CharField(default="page")
     data = UsageBucketSerializer(many=True)  # type: ignore[assignment]  # fields are no attributes: the metaclass takes them out
@@ -102,10 +102,13 @@ class UsageView(APIView):
         results = _results(by_time(scope, by, group), asked["group_by"])
         moments = [scope.begin + width * index for index in range((scope.end - scope.begin) // width)]
         data = [
-            {"start_time": int(m.timestamp()), "end_time": int((m + width).timestamp()), "results": results[m]} for m in moments
+            {
+                "object": "bucket", "start_time": int(m.timestamp()), "end_time": int((m + width).timestamp()), "results": results[m],
+            }
+            for m in moments
         ]  # fmt: skip
-        shown = {"data": data, "has_more": not is_last, "next_page": None if is_last else scope.end.isoformat()}
-        return Response(UsagePageSerializer(shown).data)
+        next_page = None if is_last else scope.end.isoformat()
+        return Response({"object": "page", "data": data, "has_more": not is_last, "next_page": next_page})
 
 
 def _scope(request: Request, organization: Organization, asked: dict[str, Any]) -> Scope:
@@ -142,7 +145,7 @@ def _results(rows: Sequence[UsageRow], group_by: str | None) -> dict[datetime | 
         named = dict.fromkeys(GROUPS) | ({group_by: names.get(row.group)} if group_by else {})
         results[row.time].append(
             {
-                **named, "num_model_requests": each.calls, "num_trainings": each.trainings, "num_failed": each.failed,
+                "object": "organization.usage.result", **named, "num_model_requests": each.calls, "num_trainings": each.trainings, "num_failed": each.failed,
                 "input_tokens": each.input_tokens + each.cached_tokens, "input_cached_tokens": each.cached_tokens,
                 "output_tokens": each.output_tokens, "training_tokens": each.training_tokens, "charge_nano": each.charge_nano,
                 "ttft_p50_ms": each.ttft_p50_ms, "ttft_p95_ms": each.ttft_p95_ms,

@@ -15,7 +15,7 @@ from store.console.spans import UsageSpan
 from store.keys.models import ApiKey
 from store.reputation.periods import DAY, midnight
 from store.runs.models import Endpoint, RunStatus
-from store.usage.models import Grain, Kind, UsageBucket
+from store.usage.models import Dimension, Grain, Kind, UsageSlice
 
 EVERY = ("", _("All"))
 WRITTEN = "%Y-%m-%dT%H:%M"
@@ -72,7 +72,7 @@ class OfUsage(forms.Form):
 
     def __init__(self, *args: Any, organization: Organization, **options: Any) -> None:
         super().__init__(*args, **options)
-        days = UsageBucket.objects.filter(organization=organization, grain=Grain.DAY)
+        days = UsageSlice.objects.filter(organization=organization, dimension=Dimension.LISTING, grain=Grain.DAY)
         opened = Listing.objects.filter(api_keys__organization=organization)
         ids = {*days.values_list("listing", flat=True).distinct(), *opened.values_list("pk", flat=True)}
         listings = Listing.objects.filter(pk__in=ids - {None}).select_related("organization")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.http import HttpResponse, StreamingHttpResponse
@@ -10,7 +11,7 @@ from django.utils import timezone
 
 from store.accounts.models import Organization
 from store.console.consumption import consumption
-from store.console.forms.usage import RunFilter, UsageFilter
+from store.console.forms.usage import WRITTEN, RunFilter, UsageFilter
 from store.console.outlook import budgets_of
 from store.console.pages import MemberRequest, console_page
 from store.console.run_list import run_page, runs_of
@@ -29,11 +30,13 @@ def usage(request: MemberRequest, organization: Organization) -> HttpResponse:
     """What the organization used in a period, by time and by whom."""
     form = UsageFilter(request.GET or None, organization=organization)
     spent, forecast = forecast_of_month(organization, now=timezone.now())
+    before = _moment(request.GET.get("before"))
     shown = {
         "form": form,
         "month_nano": spent,
         "forecast": forecast,
-        "found": consumption(organization, form),
+        "found": consumption(organization, form, older_than=before),
+        "is_older": before is not None,
         "query": request.GET.urlencode(),
         "counted_until": counted_until(),
         "budgets": budgets_now(budgets_of(organization, request.user).filter(api_key=None, member=None)[:BUDGETS]),
@@ -75,6 +78,14 @@ def run(request: MemberRequest, organization: Organization, run_id: UUID) -> Htt
     related = ("listing__organization", "release", "price", "hold", "api_key", "user")
     found = get_object_or_404(Run.objects.filter(organization=organization).select_related(*related), pk=run_id)
     return render(request, "console/run.html", {"run": found, "transfers": transfers_of_run(found.pk)})
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Where a page of hours or days begins (UTC); what makes no sense is the first page."""
+    try:
+        return datetime.strptime(text, WRITTEN).replace(tzinfo=UTC) if text else None
+    except ValueError:
+        return None
 
 
 def _uuid(text: str | None) -> UUID | None:

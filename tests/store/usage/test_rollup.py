@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,18 +11,14 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from store.accounts.models import User
-from store.catalog.models import Listing
-from store.keys.actions import issue_key
 from store.ledger.audit import audit
 from store.reputation.histogram import BUCKETS, bucket_of
 from store.reputation.periods import HOUR, hour_of
 from store.runs.models import Run, RunStatus
 from store.tuning.models import JobStatus, TuneJob
 from store.usage.counting_sql import COUNTS
-from store.usage.models import CountedHour, Grain, UsageBucket
+from store.usage.models import CountedHour, Grain, UsageBucket, UsageSlice
 from store.usage.rollup import GRACE, counted_until, rebuild, roll_up
-from tests.conftest import make_listing
 from tests.store.reputation.conftest import RunMaker, past_run
 
 __all__ = ["past_run"]
@@ -73,26 +68,6 @@ def counted() -> dict[Key, dict[str, Any]]:
 
 def usage_mismatches() -> list[str]:
     return [str(mismatch) for mismatch in audit() if mismatch.check.startswith("usage of")]
-
-
-@pytest.fixture
-def many_runs(past_run: RunMaker, consumer: User, stranger: User, listing: Listing, provider: User) -> None:
-    """Of two organizations, by keys and in the playground, on two models, with every ending, over three days."""
-    chance = random.Random(5)
-    other = make_listing(provider.personal_organization, "other")
-    ways: list[dict[str, Any]] = [{"user": consumer}, {"by": stranger.personal_organization, "user": stranger}]
-    for user in (consumer, stranger):
-        key = issue_key(organization=user.personal_organization, user=user, name="k", listings=[listing, other]).api_key
-        ways.append({"by": user.personal_organization, "api_key": key})
-    for _ in range(120):
-        status = chance.choice([RunStatus.SUCCEEDED, RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED])
-        made = chance.choice([0, 1, 40]) if status != RunStatus.SUCCEEDED else 40
-        fields = {
-            "status": status, "output_tokens": made, "charge_nano": made * 997, "cached_tokens": chance.choice([0, 60]),
-            "first_token_ms": chance.choice([None, 3, 250, 90_000]),
-        }  # fmt: skip
-        moment = NOON - timedelta(minutes=chance.randrange(3 * 24 * 60))
-        past_run(at=moment, of=chance.choice([listing, other]), **{**chance.choice(ways), **fields})
 
 
 def test_buckets_are_the_slow_count(many_runs: None) -> None:
@@ -170,6 +145,20 @@ def test_each_bucket_that_differs_is_named(many_runs: None) -> None:
     assert sum(mismatch.found == "no bucket" for mismatch in named) == 1
     moments = {mismatch.row[len("hour ") :][:16] for mismatch in named}
     assert moments == {f"{each.starts_at:%Y-%m-%d %H:%M}" for each in (changed, gone, histogram)}
+    rebuild(NOON - 80 * HOUR, NOON)
+    assert usage_mismatches() == []
+
+
+def test_each_slice_that_differs_is_named(many_runs: None) -> None:
+    roll_up(now=NOON)
+    changed, gone, histogram = UsageSlice.objects.order_by("?")[:3]
+    UsageSlice.objects.filter(pk=changed.pk).update(calls=changed.calls + 1)
+    UsageSlice.objects.filter(pk=gone.pk).delete()
+    UsageSlice.objects.filter(pk=histogram.pk).update(first_token_ms=[1_000, *histogram.first_token_ms[1:]])
+    named = sorted(mismatch.row for mismatch in audit() if mismatch.check == "usage of a slice")
+    parts = [f"{each.grain} {each.dimension} {each.starts_at:%Y-%m-%d %H:%M}" for each in (changed, gone, histogram)]
+    assert len(named) == 3
+    assert all(name.startswith(part) for name, part in zip(named, sorted(parts), strict=True))
     rebuild(NOON - 80 * HOUR, NOON)
     assert usage_mismatches() == []
 
