@@ -21,6 +21,7 @@ MEASUREMENTS = (
     "upload",
     "search",
     "usage",
+    "dashboard",
 )
 
 

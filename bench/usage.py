@@ -1,9 +1,9 @@
 """How fast the usage page answers over the buckets of a hundred million runs: ``python -m bench.usage``.
 
-Starts its own Postgres in a temporary folder. Buckets are written directly, those of days and of hours, as the count would have left them: a
-year of one organization with KEYS keys that each call LISTINGS models every hour, and as many again of other organizations beside it. The
-runs that they stand for are not there, since nothing on the page but the list of runs reads them. Each query of the page is timed, then the
-whole page, by Django's test client, with its templates.
+Starts its own Postgres in a temporary folder. Buckets are written directly, those of days and of hours and their slices, as the count would
+have left them: a year of one organization with KEYS keys that each call LISTINGS models every hour, and as many again of other organizations
+beside it. The runs that they stand for are not there, since nothing on the page but the list of runs reads them. Each query of the page is
+timed, then the whole page and /api/usage, by Django's test client, with templates and JSON.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import tempfile
@@ -54,7 +55,7 @@ def main() -> None:
     try:
         _measure(server)
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # without waiting for our own connection to end
         server.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -67,23 +68,23 @@ def _measure(server: subprocess.Popen[bytes]) -> None:
     from django.db import connection
 
     call_command("migrate", verbosity=0, skip_checks=True)
+    call_command("collectstatic", interactive=False, verbosity=0)
     until = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     organization, owner = _fill(until)
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE usage_usagebucket")
+        cursor.execute("VACUUM ANALYZE usage_usagebucket, usage_usageslice")
         cursor.execute(
             "SELECT grain, count(*), sum(calls) FROM usage_usagebucket WHERE organization_id = %s GROUP BY 1 ORDER BY 1",
             [organization.pk],
         )
         for grain, rows, calls in cursor.fetchall():
             print(f"{rows:,} buckets by the {grain} stand for {calls:,} runs")
-        cursor.execute(
-            "SELECT count(*), pg_size_pretty(pg_total_relation_size('usage_usagebucket')) FROM usage_usagebucket"
-        )
-        print("{:,} buckets in all, {}".format(*cursor.fetchone()))
+        for name in ("usage_usagebucket", "usage_usageslice"):
+            cursor.execute(f"SELECT count(*), pg_size_pretty(pg_total_relation_size('{name}')) FROM {name}")
+            print(f"{name}: {{:,}} rows, {{}}".format(*cursor.fetchone()))
     table = Table(psutil.Process(server.pid))
     _time_queries(table, organization, until)
-    _time_pages(table, owner)
+    _time_pages(table, organization, owner, until)
 
 
 def _fill(until: datetime) -> tuple[Any, Any]:
@@ -93,7 +94,7 @@ def _fill(until: datetime) -> tuple[Any, Any]:
     from store.catalog.models import Listing
     from store.keys.actions import issue_key
     from store.ledger.sql import array, execute
-    from store.usage.counting_sql import DIMENSIONS, VALUES, summed
+    from store.usage.counting_sql import DIMENSIONS, SLICED, VALUES, sliced, summed
 
     [(organization_id, _key, listing_id, _release), *others] = make_accounts(1 + OTHERS, credit_nano=1)
     organization = Organization.objects.get(pk=organization_id)
@@ -117,6 +118,7 @@ def _fill(until: datetime) -> tuple[Any, Any]:
         execute(FILL, *values)
     execute(f"""INSERT INTO usage_usagebucket (grain, starts_at, {DIMENSIONS}, {VALUES})
                 SELECT 'day', starts_at, {DIMENSIONS}, {VALUES} FROM ({summed(where="true")}) AS c""")  # fmt: skip
+    execute(f"INSERT INTO usage_usageslice ({SLICED}) SELECT {SLICED} FROM ({sliced(where='true')}) AS s")
     return organization, owner
 
 
@@ -140,19 +142,29 @@ def _time_queries(table: Table, organization: Any, until: datetime) -> None:
     table.row("31 days: by hour", lambda: by_time(month, "hour"))
 
 
-def _time_pages(table: Table, owner: Any) -> None:
+def _time_pages(table: Table, organization: Any, owner: Any, until: datetime) -> None:
     from django.test import Client
+
+    from store.console.context import ORGANIZATION_KEY
+    from store.keys.models import ApiKey
 
     browser = Client(headers={"host": "localhost"})
     browser.force_login(owner)
+    session = browser.session
+    session[ORGANIZATION_KEY] = organization.pk
+    session.save()
+    key = ApiKey.objects.filter(organization=organization).latest("pk")
+    month = f"since={until - timedelta(days=31):%Y-%m-%d}&until={until - timedelta(days=1):%Y-%m-%d}"
+    year = f"organization={organization.slug}&limit=366&since={until - timedelta(days=365):%Y-%m-%d}T00:00:00Z"
+    hours = f"organization={organization.slug}&limit=366&since={until - timedelta(days=31):%Y-%m-%d}T00:00:00Z&bucket_width=1h"
     table.head("page")
     for address in (
-        "/usage?span=7d&by=hour",
-        "/usage",
-        "/usage?span=90d",
-        "/usage?span=365d",
-        "/usage?span=365d&group=key",
-    ):
+        "/usage", "/usage?span=90d", "/usage?span=365d", "/usage?span=365d&group=key", f"/usage?span=365d&key={key.pk}",
+        f"/usage?span=365d&member={owner.pk}", "/usage?span=7d&by=hour", f"/usage?{month}&by=hour", f"/usage?{month}&by=hour&group=key",
+        f"/usage?{month}&by=hour&key={key.pk}", f"/usage?{month}&by=hour&member={owner.pk}", f"/usage?{month}&by=hour&member={owner.pk}&kind=chat",
+        f"/api/usage?{year}", f"/api/usage?{year}&group_by=model", f"/api/usage?{year}&group_by=api_key",
+        f"/api/usage?{hours}", f"/api/usage?{hours}&group_by=model", f"/api/usage?{hours}&group_by=api_key",
+    ):  # fmt: skip
 
         def get(address: str = address) -> None:
             answer = browser.get(address, secure=False)
@@ -168,7 +180,7 @@ class Table:
     server: psutil.Process
 
     def head(self, name: str) -> None:
-        print(f"\n{name:<44}{'wall p50':>10}{'worst':>8}{'CPU: web':>10}{'Postgres':>10}   ms")
+        print(f"\n{name:<90}{'wall p50':>10}{'worst':>8}{'CPU: web':>10}{'Postgres':>10}   ms")
 
     def row(self, name: str, what: Callable[[], Any]) -> None:
         what()
@@ -178,7 +190,7 @@ class Table:
             what()
             taken.append(1000 * (time.perf_counter() - started))
         here, there = (1000 * spent / REPEATS for spent in (time.process_time() - cpu, cpu_s(self.server) - server))
-        print(f"{name:<44}{statistics.median(taken):>10.0f}{max(taken):>8.0f}{here:>10.0f}{there:>10.0f}", flush=True)
+        print(f"{name:<90}{statistics.median(taken):>10.0f}{max(taken):>8.0f}{here:>10.0f}{there:>10.0f}", flush=True)
 
 
 if __name__ == "__main__":

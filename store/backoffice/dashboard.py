@@ -9,13 +9,13 @@ from django.utils.translation import gettext as _
 
 from store.accounts.models import User
 from store.backoffice.actions.permission import SEE_BOOKS, may
-from store.backoffice.customers import standings
 from store.backoffice.figures import moves, payments, sales
 from store.backoffice.forms import DashboardForm
 from store.backoffice.proving import latest_runs
-from store.backoffice.ranks import listings, traders
+from store.backoffice.ranks import listings
 from store.backoffice.series import charts
 from store.backoffice.standing import holds, owed, payouts, waiting
+from store.backoffice.trade import trade
 
 
 def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
@@ -26,14 +26,14 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     form = DashboardForm(_chosen(request))
     period, money = form.chosen(), form.money_chosen()
     moved = moves(period)
-    providers, consumers = traders(period)
+    traded = trade(period)
     return context | {
         "form": form,
         "period": period,
         "groups": [
             (_("Sales"), sales(moved, period)),
             (_("Payments and corrections"), payments(moved, period, money)),
-            (_("Customers"), standings(period)),
+            (_("Customers"), traded.customers),
             (_("Owed now"), owed()),
             (_("Held now"), holds()),
             (_("Payouts"), payouts(period)),
@@ -42,8 +42,8 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "charts": charts(moved, period, money),
         "ranks": [
             (_("Models"), listings(period)),
-            (_("Providers"), providers),
-            (_("Consumers"), consumers),
+            (_("Providers"), traded.providers),
+            (_("Consumers"), traded.consumers),
         ],
         "audits": latest_runs(),
     }

@@ -30,44 +30,46 @@ def _names(kinds: tuple[str, ...]) -> str:
 WITHIN: Final = (
     "t.created_at >= {since}::timestamp AT TIME ZONE 'UTC' AND t.created_at < {until}::timestamp AT TIME ZONE 'UTC'"
 )
-LEGS: Final = """
-SELECT (t.created_at AT TIME ZONE 'UTC')::date AS day, leg.wallet_id, t.kind, sum(leg.debit_nano) AS debit_nano,
-       sum(leg.credit_nano) AS credit_nano, count(*) AS transfers
+# What moved: each transfer out of one wallet and into another.
+BY_KIND: Final = """
+SELECT (t.created_at AT TIME ZONE 'UTC')::date AS day, w.kind AS wallet_kind, t.kind, sum(leg.debit_nano)::bigint AS debit_nano,
+       sum(leg.credit_nano)::bigint AS credit_nano, count(*) AS transfers
 FROM ledger_transfer t
 CROSS JOIN LATERAL (VALUES (t.debit_id, t.amount_nano, 0), (t.credit_id, 0, t.amount_nano)) AS leg(wallet_id, debit_nano, credit_nano)
+JOIN ledger_wallet w ON w.id = leg.wallet_id
 WHERE {within} GROUP BY 1, 2, 3
 """
-BY_KIND: Final = """
-SELECT l.day, w.kind AS wallet_kind, l.kind, sum(l.debit_nano)::bigint AS debit_nano, sum(l.credit_nano)::bigint AS credit_nano,
-       sum(l.transfers)::bigint AS transfers
-FROM {legs} AS l JOIN ledger_wallet w ON w.id = l.wallet_id GROUP BY 1, 2, 3
-"""
-PAID: Final = f"l.debit_nano) FILTER (WHERE w.kind = 'credit' AND l.kind IN ({_names(CHARGES)})"
-HAD: Final = f"l.credit_nano) FILTER (WHERE w.kind = 'earnings' AND l.kind IN ({_names(EARNED)})"
+# What customers paid and providers earned: each leg of a charge that is of a wallet of theirs.
 BY_WALLET: Final = f"""
-SELECT l.day, l.wallet_id, coalesce(sum({PAID}), 0)::bigint AS paid_nano, coalesce(sum({HAD}), 0)::bigint AS earned_nano
-FROM {{legs}} AS l JOIN ledger_wallet w ON w.id = l.wallet_id
-WHERE w.kind IN ('credit', 'earnings') GROUP BY 1, 2 HAVING coalesce(sum({PAID}), 0) + coalesce(sum({HAD}), 0) > 0
+SELECT (t.created_at AT TIME ZONE 'UTC')::date AS day, leg.wallet_id, sum(leg.paid_nano)::bigint AS paid_nano,
+       sum(leg.earned_nano)::bigint AS earned_nano
+FROM ledger_transfer t
+CROSS JOIN LATERAL (VALUES (t.debit_id, 'credit', t.amount_nano, 0),
+                           (t.credit_id, 'earnings', 0, CASE WHEN t.kind IN ({_names(EARNED)}) THEN t.amount_nano ELSE 0 END))
+           AS leg(wallet_id, wallet_kind, paid_nano, earned_nano)
+JOIN ledger_wallet w ON w.id = leg.wallet_id AND w.kind = leg.wallet_kind
+WHERE t.kind IN ({_names(CHARGES)}) AND {{within}} GROUP BY 1, 2 HAVING sum(leg.paid_nano) + sum(leg.earned_nano) > 0
 """
-_PERIOD: Final = f"({LEGS.format(within=WITHIN.format(since='%s::date', until='%s::date'))})"
-# (day, wallet_kind, kind, debit_nano, credit_nano, transfers) and (day, wallet_id, paid_nano, earned_nano) of a period: the days that
-# are kept, and the transfers of those that are not. Both take what :func:`parts` gives.
+_WITHIN: Final = WITHIN.format(since="%s::date", until="%s::date")
+# (day, wallet_kind, kind, debit_nano, credit_nano, transfers) of a period: the days that are kept, and the transfers of those that are
+# not. Takes what :func:`parts` gives.
 MOVES: Final = f"""
 SELECT day, wallet_kind, kind, debit_nano, credit_nano, transfers FROM backoffice_ledgerday WHERE day >= %s AND day < %s
-UNION ALL ({BY_KIND.format(legs=_PERIOD)})
+UNION ALL ({BY_KIND.format(within=_WITHIN)})
 """
-TRADES: Final = f"""
-SELECT day, wallet_id, paid_nano, earned_nano FROM backoffice_walletday WHERE day >= %s AND day < %s
-UNION ALL ({BY_WALLET.format(legs=_PERIOD)})
-"""
+# (day, wallet_id, paid_nano, earned_nano) of days that are not kept.
+TRADES: Final = BY_WALLET.format(within=_WITHIN)
 KEEP: Final = f"""
-WITH legs AS MATERIALIZED {_PERIOD},
-kinds AS (INSERT INTO backoffice_ledgerday (day, wallet_kind, kind, debit_nano, credit_nano, transfers) {BY_KIND.format(legs="legs")} RETURNING 1),
-wallets AS (INSERT INTO backoffice_walletday (day, wallet_id, paid_nano, earned_nano) {BY_WALLET.format(legs="legs")} RETURNING 1)
+WITH kinds AS (
+    INSERT INTO backoffice_ledgerday (day, wallet_kind, kind, debit_nano, credit_nano, transfers)
+    {BY_KIND.format(within=_WITHIN)} RETURNING 1
+), wallets AS (
+    INSERT INTO backoffice_walletday (day, wallet_id, paid_nano, earned_nano) {BY_WALLET.format(within=_WITHIN)} RETURNING 1
+)
 SELECT (SELECT count(*) FROM kinds) + (SELECT count(*) FROM wallets)
 """
 _EDGE: Final = "(SELECT coalesce(max(day) + 1, '-infinity'::date) FROM backoffice_ledgerday)"
-_KEPT: Final = f"({LEGS.format(within=WITHIN.format(since=repr(str(FIRST_DAY)), until=_EDGE))})"
+_KEPT: Final = WITHIN.format(since=repr(str(FIRST_DAY)), until=_EDGE)
 REMEDY: Final = (
     "The dashboard's day is not the sum of its transfers: make the days again with manage.py ledger_days --rebuild."
 )
@@ -78,7 +80,7 @@ CHECKS: Final = (
             SELECT coalesce(d.day, t.day) || ', ' || coalesce(d.wallet_kind, t.wallet_kind) || ', ' || coalesce(d.kind, t.kind),
                    coalesce(t.debit_nano || ' out, ' || t.credit_nano || ' in', 'nothing'),
                    coalesce(d.debit_nano || ' out, ' || d.credit_nano || ' in', 'nothing')
-            FROM backoffice_ledgerday d FULL JOIN ({BY_KIND.format(legs=_KEPT)}) AS t
+            FROM backoffice_ledgerday d FULL JOIN ({BY_KIND.format(within=_KEPT)}) AS t
                  ON t.day = d.day AND t.wallet_kind = d.wallet_kind AND t.kind = d.kind
             WHERE (d.debit_nano, d.credit_nano, d.transfers) IS DISTINCT FROM (t.debit_nano, t.credit_nano, t.transfers)""",
         remedy=REMEDY,
@@ -89,7 +91,7 @@ CHECKS: Final = (
             SELECT 'wallet ' || coalesce(d.wallet_id, t.wallet_id) || ' on ' || coalesce(d.day, t.day),
                    coalesce(t.paid_nano || ' paid, ' || t.earned_nano || ' earned', 'nothing'),
                    coalesce(d.paid_nano || ' paid, ' || d.earned_nano || ' earned', 'nothing')
-            FROM backoffice_walletday d FULL JOIN ({BY_WALLET.format(legs=_KEPT)}) AS t ON t.day = d.day AND t.wallet_id = d.wallet_id
+            FROM backoffice_walletday d FULL JOIN ({BY_WALLET.format(within=_KEPT)}) AS t ON t.day = d.day AND t.wallet_id = d.wallet_id
             WHERE (d.paid_nano, d.earned_nano) IS DISTINCT FROM (t.paid_nano, t.earned_nano)""",
         remedy=REMEDY,
     ),
@@ -103,7 +105,7 @@ def kept_until() -> date:
 
 
 def parts(period: Period) -> list[Any]:
-    """The parameters of MOVES and TRADES for a period."""
+    """The parameters of MOVES for a period."""
     edge = kept_until()
     return [period.since, min(period.until, edge), max(period.since, edge), max(period.until, edge)]
 
@@ -117,4 +119,4 @@ def keep_days(*, rebuild: bool = False) -> int:
         WalletDay.objects.all().delete()
     until = (timezone.now() - SETTLED).astimezone(UTC).date()
     since = kept_until()
-    return int(execute(KEEP, since, until)[0][0]) if since < until else 0
+    return int(execute(KEEP, since, until, since, until)[0][0]) if since < until else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Final
 from urllib.parse import urlencode
 
@@ -19,12 +20,18 @@ EARNED: Final = (TransferKind.USAGE, TransferKind.ROYALTY)  # what of it a provi
 
 def rows(model: str, **lookups: object) -> str:
     """The list of ``app_model``, with these lookups; several values of one are separated by commas."""
-    address = reverse(f"admin:{model}_changelist")
+    address = _list(model)
     return (
         f"{address}?{urlencode(sorted((name, _text(value)) for name, value in lookups.items()))}"
         if lookups
         else address
     )
+
+
+@cache
+def _list(model: str) -> str:
+    """Looked up once: a dashboard of many days has a thousand addresses."""
+    return reverse(f"admin:{model}_changelist")
 
 
 def transfers(
