@@ -16,9 +16,11 @@ READS: Final = {
     "runs": ("run",),
     "tuning": ("tunejob",),
 }
+OF: Final = ("backoffice", "billing")  # the apps that the permissions of OWN are of
 OWN: Final = {
     "Billing operator": (
         "view_books", "grant_credit", "adjust_books", "refund_payments", "manage_codes", "freeze_money", "run_payouts", "release_earnings",
+        "resolve_quarantine",
     ),
     "Billing approver": ("view_books", "decide_actions"),
     "Accountant": ("view_books",),
@@ -39,7 +41,7 @@ def make_groups(apps: Any, reads: dict[str, tuple[str, ...]] = READS) -> None:
         for model in models
     ]
     for name, codenames in OWN.items():
-        own = permission.objects.filter(content_type__app_label="backoffice", codename__in=codenames)
+        own = permission.objects.filter(content_type__app_label__in=OF, codename__in=codenames)
         _add(group.objects.get_or_create(name=name)[0], [*views, *own])
 
 

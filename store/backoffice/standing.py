@@ -82,7 +82,7 @@ def waiting(money: str) -> list[Figure]:
     actions = AdminAction.objects.filter(status=ActionStatus.WAITING)
     open_disputes = disputes.aggregate(nano=Sum("amount_nano"), count=Count("pk"))
     counts = [
-        ("quarantine", _("In quarantine"), Quarantine.objects.count(), rows("billing_quarantine")),
+        ("quarantine", _("In quarantine"), Quarantine.objects.filter(resolved_at=None).count(), rows("billing_quarantine", resolved_at__isempty=1)),
         ("actions", _("Wait for a second person"), actions.count(), rows("backoffice_adminaction", status__exact="waiting")),
         ("frozen", _("Frozen organizations"), Freeze.objects.current().count(), rows("ledger_freeze", lifted_at__isempty=1)),
         ("findings", _("Audit findings"), AuditFinding.objects.filter(resolved_at=None).count(), rows("backoffice_auditfinding", resolved_at__isempty=1)),

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
+from store.accounts.models import User
 from store.billing.models import (
     AutoTopup,
     BillingDetails,
@@ -26,6 +29,8 @@ from store.billing.models import (
     StripeEvent,
     Topup,
 )
+from store.billing.quarantines import RESOLVE
+from store.billing.views import resolve_page
 from store.ledger.admin import in_dollars
 from store.staff.asking import ask_for
 from store.staff.read_only import ReadOnlyAdmin
@@ -64,10 +69,22 @@ class RefundOrderAdmin(ReadOnlyAdmin):
 
 @admin.register(Quarantine)
 class QuarantineAdmin(ReadOnlyAdmin):
-    list_display = ("object_id", "reason", "expected", "found", "topup", "created_at")
-    list_filter = ("reason", "created_at")
-    search_fields = ("=object_id", "=topup__id")
+    list_display = ("object_id", "reason", "expected", "found", "topup", "created_at", "resolved_at", "resolved_by")
+    list_filter = (("resolved_at", admin.EmptyFieldListFilter), "reason", "created_at")
+    list_select_related = ("topup", "resolved_by")
+    search_fields = ("=object_id", "=topup__id", "resolution")
     ordering = ("-id",)
+    actions_detail = ("resolve",)
+
+    @action(description=_("Write what was done"), icon="task_alt", permissions=["resolve"], url_path="resolve")
+    def resolve(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        found = self.get_object(request, object_id)
+        if found is None:
+            raise Http404
+        return resolve_page(request, cast(User, request.user), found, self.admin_site.each_context(request))
+
+    def has_resolve_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm(RESOLVE)
 
 
 @admin.register(StripeEvent)

@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from store.accounts.models import User
 from store.billing.models.topups import Topup
 
 
@@ -40,7 +41,10 @@ class QuarantineReason(models.TextChoices):
 
 
 class Quarantine(models.Model):
-    """What came from Stripe and is not as it was asked for: it has moved no credit, or more than there was. A person looks at it."""
+    """What came from Stripe and is not as it was asked for: it has moved no credit, or more than there was.
+
+    A person looks at it, and writes down once what was done about it; the row changes in nothing else.
+    """
 
     object_id = models.CharField(max_length=100)
     reason = models.CharField(max_length=10, choices=QuarantineReason)
@@ -48,9 +52,20 @@ class Quarantine(models.Model):
     expected = models.CharField(max_length=200)
     found = models.CharField(max_length=200)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    resolution = models.TextField(_("what was done"), blank=True, max_length=2000)
+    resolved_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    resolved_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["object_id", "reason"], name="quarantine_once")]
+        permissions = [("resolve_quarantine", "Can write down what was done about one")]
+        constraints = [
+            models.UniqueConstraint(fields=["object_id", "reason"], name="quarantine_once"),
+            models.CheckConstraint(
+                condition=Q(resolution="", resolved_by=None, resolved_at=None)
+                | ~Q(resolution="") & Q(resolved_by__isnull=False, resolved_at__isnull=False),
+                name="quarantine_resolved_by_somebody",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.object_id}: {self.reason}"

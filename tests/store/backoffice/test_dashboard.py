@@ -19,6 +19,7 @@ from store.backoffice.figures import Figure
 from store.backoffice.models import ActionKind, LedgerDay, WalletDay
 from store.backoffice.period import DAY, Period
 from store.billing.models import Quarantine, QuarantineReason
+from store.billing.quarantines import resolve
 from store.keys.actions import IssuedKey
 from store.ledger.actions import NewHold, place_holds, store_wallet, wallet_of
 from store.ledger.audit import audit
@@ -205,7 +206,9 @@ def test_runs_refunds_disputes_grants_and_holds_are_where_they_belong(
             for n in (-1, 1)
         ]
     )
-    Quarantine.objects.create(object_id="pi_1", reason=QuarantineReason.UNKNOWN, expected="a", found="b")
+    for number in (1, 2):
+        Quarantine.objects.create(object_id=f"pi_{number}", reason=QuarantineReason.UNKNOWN, expected="a", found="b")
+    resolve(row=Quarantine.objects.get(object_id="pi_2"), user=operator, words="Refunded at Stripe.")
     client = signed_in(accountant)
     found = figures(client)
     expected = {
