@@ -69,7 +69,10 @@ class AdminActionAdmin(ReadOnlyAdmin):
 
     def get_fields(self, request: HttpRequest, obj: AdminAction | None = None) -> tuple[str, ...]:
         """Those of which this action says something."""
-        return tuple(name for name in self.fields if obj is None or name in self.readonly_fields or getattr(obj, name))
+        if obj is None:
+            return self.fields
+        made = {"gives": obj.terms, "became": outcome_of(obj)}
+        return tuple(name for name in self.fields if (made[name] if name in made else getattr(obj, name)))
 
     @admin.display(description=_("amount"), ordering="amount_nano")
     def amount(self, row: AdminAction) -> str:

@@ -84,7 +84,9 @@ class QuarantineAdmin(ReadOnlyAdmin):
         return resolve_page(request, cast(User, request.user), found, self.admin_site.each_context(request))
 
     def has_resolve_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
-        return request.user.has_perm(RESOLVE)
+        """Where nobody has written it yet."""
+        row = self.get_object(request, object_id) if object_id else None
+        return request.user.has_perm(RESOLVE) and (row is None or row.resolved_at is None)
 
 
 @admin.register(StripeEvent)

@@ -15,9 +15,10 @@ from store.accounts.models import Organization
 from store.ledger.earnings import Earnings, earnings_of, releases
 from store.ledger.models import TransferKind, WalletKind
 from store.payouts.accounts import account_of
+from store.payouts.actions import can_retry
 from store.payouts.fees import Quote, quote
 from store.payouts.history import PaidFor, paid_for
-from store.payouts.models import ENDED_UNPAID, AccountState, ConnectAccount, Payout, PayoutSchedule, PayoutStatus
+from store.payouts.models import AccountState, ConnectAccount, Payout, PayoutSchedule, PayoutStatus
 
 PER_PAGE = 25
 NO_DECIMALS = {
@@ -104,7 +105,7 @@ def shown_payout(payout: Payout) -> dict[str, Any]:
     return {
         "payout": payout, "arrived": arrived(payout), "paid_for": [(row, kind_of(row)) for row in paid_for(payout)],
         "retried_by": Payout.objects.filter(retry_of=payout).first(), "can_cancel": payout.status == PayoutStatus.PENDING,
-        "can_retry": payout.status in ENDED_UNPAID and not Payout.objects.filter(retry_of=payout).exists(),
+        "can_retry": can_retry(payout),
     }  # fmt: skip
 
 

@@ -67,9 +67,14 @@ def retry_by_store(payout: Payout) -> Payout:
     return _retry(payout, None, Origin.STORE)
 
 
+def can_retry(payout: Payout) -> bool:
+    """Whether it has ended without arriving, and was not tried again."""
+    return payout.status in ENDED_UNPAID and not Payout.objects.filter(retry_of=payout).exists()
+
+
 def check_retry(payout: Payout) -> None:
-    """Raises PayoutNotInState where it is on its way, has arrived, or was tried again."""
-    if payout.status not in ENDED_UNPAID or Payout.objects.filter(retry_of=payout).exists():
+    """Raises PayoutNotInState."""
+    if not can_retry(payout):
         raise PayoutNotInState(_("Only a payout that has not arrived can be tried again, and once."))
 
 

@@ -11,7 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action
 
 from store.ledger.admin import in_dollars
-from store.payouts.models import ENDED_UNPAID, ConnectAccount, Payout, PayoutSchedule
+from store.payouts.actions import can_retry
+from store.payouts.models import ConnectAccount, Payout, PayoutSchedule
 from store.staff.asking import ask_for
 from store.staff.read_only import ReadOnlyAdmin
 
@@ -52,10 +53,8 @@ class PayoutAdmin(ReadOnlyAdmin):
 
     def has_retry_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         """Where there is something to try again."""
-        is_over = (
-            object_id is None or Payout.objects.filter(pk=object_id, status__in=ENDED_UNPAID, retried_by=None).exists()
-        )
-        return is_over and request.user.has_perm("backoffice.run_payouts")
+        row = self.get_object(request, object_id) if object_id else None
+        return request.user.has_perm("backoffice.run_payouts") and (row is None or can_retry(row))
 
 
 @admin.register(PayoutSchedule)

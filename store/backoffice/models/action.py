@@ -54,7 +54,9 @@ class AdminAction(models.Model):
     debit = models.ForeignKey(Wallet, null=True, on_delete=models.PROTECT, related_name="+")
     credit = models.ForeignKey(Wallet, null=True, on_delete=models.PROTECT, related_name="+")
     amount_nano = models.BigIntegerField(null=True)
-    topup = models.ForeignKey(Topup, null=True, on_delete=models.PROTECT, related_name="+")  # of which a part goes back
+    topup = models.ForeignKey(
+        Topup, verbose_name=_("payment"), null=True, on_delete=models.PROTECT, related_name="+"
+    )  # of which a part goes back
     payout = models.ForeignKey(Payout, null=True, on_delete=models.PROTECT, related_name="+")  # that is tried again
     earnings_mark = models.BigIntegerField(null=True, editable=False)  # id of the mark up to which earnings are let go
     of_spent = models.BooleanField(_("of spent credit, too"), default=False)

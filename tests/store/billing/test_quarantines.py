@@ -89,7 +89,9 @@ def test_it_is_written_on_a_page_and_open_ones_are_listed(row: Quarantine, clerk
     refused = client.post(url, {"words": " "})
     assert (refused.status_code, "Say what was done" in refused.content.decode()) == (400, True)
     assert "Refunded at Stripe." in client.post(url, {"words": "Refunded at Stripe."}, follow=True).content.decode()
-    assert client.post(url, {"words": "Again."}).status_code == 409
+    assert url not in client.get(seen).content.decode()
+    assert client.post(url, {"words": "Again."}).status_code == 403
     assert "pi_1" not in client.get(listed, {"resolved_at__isempty": "1"}).content.decode()
     assert "pi_1" in client.get(listed, {"resolved_at__isempty": "0"}).content.decode()
-    assert client.get(reverse("admin:billing_quarantine_resolve", args=[0])).status_code == 404
+    for missing in ("0", "x"):
+        assert client.get(reverse("admin:billing_quarantine_resolve", args=[missing])).status_code == 404
