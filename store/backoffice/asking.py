@@ -117,7 +117,7 @@ class AskForm(forms.Form):
     def fix(self, wish: Wish) -> None:
         """Writes the amount that was left open into what is sent with the confirmation: that is done, or nothing."""
         if "amount" in self.fields and self.cleaned_data["amount"] is None and wish.amount_nano is not None:
-            self.data = {**self.data.dict(), "amount": dollars(wish.amount_nano)}
+            self.data = {name: self.data[name] for name in self.data} | {"amount": dollars(wish.amount_nano)}
 
 
 class OrganizationForm(AskForm):

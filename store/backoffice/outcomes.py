@@ -24,16 +24,18 @@ def outcome_of(action: AdminAction) -> Outcome | None:
     match action.kind:
         case ActionKind.REFUND:
             order = RefundOrder.objects.filter(pk=action.pk).first()
-            return order and _outcome("billing_refundorder", order, order.get_status_display(), order.error)
+            return _outcome("billing_refundorder", order, order.get_status_display(), order.error) if order else None
         case ActionKind.RETRY_PAYOUT:
             again = (
                 Payout.objects.filter(retry_of=action.payout_id).first() if action.status == ActionStatus.DONE else None
             )
-            return again and _outcome("payouts_payout", again, again.get_status_display(), again.failure_message)
+            return (
+                _outcome("payouts_payout", again, again.get_status_display(), again.failure_message) if again else None
+            )
         case ActionKind.PROMO_CODE | ActionKind.END_CODE:
             word = action.terms["code"] if action.terms else action.code and action.code.code
             code = PromoCode.objects.filter(code=word).first()
-            return code and _outcome("billing_promocode", code, code.code, "")
+            return _outcome("billing_promocode", code, code.code, "") if code else None
     return None
 
 
