@@ -22,10 +22,14 @@ Shown = tuple[int, str]  # status and HTML
 
 
 def form_of(id: str) -> Shown:
-    """The page as it opens. Raises ApiError where it is used or expired."""
-    session = checkout.open_session(id)
-    given = {"number": TEST_CARD, "country": ELSEWHERE, **checkout.known_buyer(session)}
-    return _page(session, given)
+    """The page as it opens, with the tax of where the customer is known to be. Raises ApiError where it is used or expired."""
+    with transaction.atomic():
+        objects.lock()
+        session = checkout.open_session(id)
+        known = checkout.known_buyer(session)
+        if session["automatic_tax"]["enabled"] and "country" in known:
+            session = checkout.locate(session, **known)
+    return _page(session, {"number": TEST_CARD, "country": ELSEWHERE, **known})
 
 
 def answer(id: str, form: dict[str, str]) -> Shown | str:

@@ -105,16 +105,19 @@ def test_the_page_shows_a_tax_before_it_is_paid(till: Till, consumer: User) -> N
     start_checkout(organization=organization, user=consumer, amount_nano=10 * DOLLAR)
     id = str(Topup.objects.get().checkout_session)
     status, page = form_of(id)
-    assert (status, "Söhne" in page, "<option selected>AT" in page) == (200, True, True)
-    form = {"number": "4242 4242 4242 4242", "country": "AT", "name": "Söhne", "total": "1000"}
-    first = answer(id, form)
-    assert isinstance(first, tuple)
-    assert "Pay $12.00" in first[1]
-    assert "The tax has changed" in first[1]
-    declined = answer(id, {**form, "total": "1200", "number": "4000000000000002"})
+    assert (status, "Söhne" in page, "<option selected>AT" in page, "Pay $12.00" in page) == (200, True, True, True)
+    form = {"number": "4242 4242 4242 4242", "country": "AT", "name": "Söhne", "total": "1200"}
+    moved = answer(id, {**form, "country": "DE"})
+    assert isinstance(moved, tuple)
+    assert "Pay $11.90" in moved[1]
+    assert "The tax has changed" in moved[1]
+    back = answer(id, {**form, "total": "1190"})
+    assert isinstance(back, tuple)
+    assert "Pay $12.00" in back[1]
+    declined = answer(id, {**form, "number": "4000000000000002"})
     assert isinstance(declined, tuple)
     assert declined[0] == 402
-    assert str(answer(id, {**form, "total": "1200"})).endswith(f"/wallet/top-ups/{Topup.objects.get().pk}")
+    assert str(answer(id, form)).endswith(f"/wallet/top-ups/{Topup.objects.get().pk}")
     assert till.v1.payment_intents.retrieve(till.intent(Topup.objects.get())).amount == 1200
     with pytest.raises(ApiError):
         answer(id, form)
