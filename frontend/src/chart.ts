@@ -8,7 +8,7 @@ import { THEME_CHANGED } from "./islands/theme";
 type Series = { label: string; unit: "tokens" | "nano" | "ms"; kind: "bars" | "line"; values: (number | null)[] };
 type Data = { times: number[]; series: Series[] };
 const HEIGHT_PX = 260;
-const DENSE = 400; // from here on bars are thinner than a pixel: draw lines
+const DENSE = 200; // from here on bars are a few pixels wide and hide what is drawn over them: draw lines
 const PAINTS = ["accent", "second", "third", "fourth", "fifth"] as const;
 
 class Chart {

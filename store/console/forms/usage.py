@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from store.accounts.models import Organization, User
@@ -124,6 +125,14 @@ class UsageFilter(OfUsage):
     )
     kind = forms.ChoiceField(label=_("Kind"), required=False, choices=[EVERY, *Kind.choices])
     field_order = ("span", "since", "until", "by", "group", "model", "key", "member", "kind")
+
+    def __init__(self, data: Any = None, **options: Any) -> None:
+        """Where no period is said, the one that is shown stands in its field, and is sent with what is changed next."""
+        usual = UsageSpan.CUSTOM if data and data.get("since") else UsageSpan.MONTH
+        super().__init__(
+            {**data.dict(), "span": data.get("span") or usual} if isinstance(data, QueryDict) else data, **options
+        )
+        self.initial.setdefault("span", usual)
 
     def clean(self) -> dict[str, Any]:
         said: dict[str, Any] = super().clean() or {}

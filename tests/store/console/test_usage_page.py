@@ -14,7 +14,7 @@ from django.test import Client
 from pyarrow import parquet
 
 from store.accounts.models import User
-from store.console.consumption import change, consumption
+from store.console.consumption import TIME_ROWS, change, consumption
 from store.console.forms.usage import UsageFilter
 from store.console.spans import UsageSpan, span_of_time
 from store.reputation.periods import DAY, HOUR
@@ -198,3 +198,27 @@ def test_runs_can_be_filtered_by_member_kind_and_hour(browser: Client, make_run:
         ({"since": f"{hour + timedelta(days=2):%Y-%m-%d}"}, False),
     ):
         assert (f"/usage/{run.pk}" in browser.get("/usage/runs", query).content.decode()) == is_in, query
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("query", "span"), [({"kind": "training"}, "30d"), ({"since": "2026-03-01"}, "custom"), ({"span": "7d"}, "7d")]
+)
+def test_the_period_that_is_shown_stands_in_its_field(browser: Client, query: dict[str, str], span: str) -> None:
+    assert f'<option value="{span}" selected>' in browser.get("/usage", query).content.decode()
+
+
+@pytest.mark.django_db
+def test_hours_come_in_pages_without_gap_or_double(browser: Client, past_run: RunMaker) -> None:
+    for hours in range(TIME_ROWS + 3):
+        past_run(at=NOW - hours * HOUR)
+    rebuild(NOW - (TIME_ROWS + 3) * HOUR, NOW)
+    query = {"since": "2026-03-01", "until": "2026-03-04", "by": "hour"}
+    first = browser.get("/usage", query).context["found"]
+    assert (first.moments, len(first.times)) == (TIME_ROWS + 3, TIME_ROWS)
+    second = browser.get("/usage", {**query, "before": first.older}).context["found"]
+    assert (second.sums, second.older) == (first.sums, None)
+    labels = [line.label for line in (*first.times, *second.times)]
+    assert labels == [f"{NOW - hours * HOUR:%Y-%m-%d %H:00}" for hours in range(TIME_ROWS + 3)]
+    assert "Newest" in browser.get("/usage", {**query, "before": first.older}).content.decode()
+    assert browser.get("/usage", {**query, "before": "x"}).context["found"].times == first.times
