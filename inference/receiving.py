@@ -12,10 +12,20 @@ import httpx2
 from inference.errors import PullFailed
 
 ANSWER_S: Final = 60.0  # for the next bytes
+GONE: Final = (401, 403, 404, 409, 410)
 
 
 class Unwanted(Exception):
     """It was stopped in the middle."""
+
+
+def is_wanted(url: str, *, token: str) -> bool:
+    """Whether the store still gives out what is fetched from there. Only a refusal says that it does not: a store that is away may come back."""
+    try:
+        with httpx2.stream("GET", url, headers={"Authorization": f"Bearer {token}"}, timeout=ANSWER_S) as answer:
+            return answer.status_code not in GONE
+    except httpx2.HTTPError:
+        return True
 
 
 def receive_file(

@@ -343,7 +343,6 @@ SPECTACULAR_SETTINGS = {
         "ListingStatus": "store.catalog.models.ListingStatus",
         "SubmissionStatus": "store.catalog.models.SubmissionStatus",
         "MeasurementStatus": "store.catalog.models.MeasurementStatus",
-        "ConversionStatus": "store.catalog.models.ConversionStatus",
         "ImportStatus": "store.catalog.models.ImportStatus",
         "AccessStatus": "store.catalog.models.AccessStatus",
         "RunStatus": "store.runs.models.RunStatus",

@@ -19,7 +19,7 @@ from inference import wire
 from inference.asking import Stopped
 from inference.errors import InferenceError
 from inference.manifest import hash_file
-from inference.receiving import Unwanted, receive_file
+from inference.receiving import Unwanted, is_wanted, receive_file
 from inference.sending import send_file
 from inference.weights import pull_release
 from workers import settings
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 3600.0  # of the child
 POLL_S: Final = 0.1
+ASK_EVERY_S: Final = 3.0  # whether anybody still wants it
 FETCHED, CONVERTED = 0.4, 0.7  # of the progress that is shown
 BROKEN: Final = "The conversion needed more memory or time than it may have, or the file is damaged."
 
@@ -93,7 +94,7 @@ class Converter:
         self._fetch(spec, source)
         reporter.tell(_progress(FETCHED))
         out = folder / "out"
-        notes = self._run_child(source, base, out)
+        notes = self._run_child(spec, source, base, out)
         reporter.tell(_progress(CONVERTED))
         files = {}
         for path in sorted(out.iterdir()):
@@ -112,7 +113,7 @@ class Converter:
         except Unwanted:
             raise Stopped("the worker stops") from None
 
-    def _run_child(self, source: Path, base: Path, out: Path) -> list[str]:
+    def _run_child(self, spec: wire.ConvertSpec, source: Path, base: Path, out: Path) -> list[str]:
         """Returns the child's notes. Raises :class:`Refused`, :class:`Stopped`."""
         command = [sys.executable, "-m", "inference.convert", str(source), "--base", str(base), "--out", str(out)]
         with (out.with_name("answer")).open("w+b") as answer:
@@ -121,7 +122,7 @@ class Converter:
                 stderr=subprocess.DEVNULL, cwd=settings.BASE_DIR, env={"PATH": "/usr/bin:/bin", "HOME": str(out.parent)},
             )  # fmt: skip
             try:
-                self._await(child)
+                self._await(child, spec)
             finally:
                 child.kill()
                 child.wait()
@@ -136,11 +137,17 @@ class Converter:
             raise Refused(error)
         return notes
 
-    def _await(self, child: subprocess.Popen[bytes]) -> None:
-        ends_at = time.monotonic() + TIMEOUT_S
+    def _await(self, child: subprocess.Popen[bytes], spec: wire.ConvertSpec) -> None:
+        """Raises :class:`Stopped`, also where the conversion was cancelled: then the store gives the file out no more."""
+        asked_at = time.monotonic()
+        ends_at = asked_at + TIMEOUT_S
         while child.poll() is None and time.monotonic() < ends_at:
             if self._stopping.wait(POLL_S):
                 raise Stopped("the worker stops")
+            if time.monotonic() - asked_at > ASK_EVERY_S:
+                if not is_wanted(spec.source_url, token=spec.token):
+                    raise Stopped("it was cancelled")
+                asked_at = time.monotonic()
 
 
 def _scratch() -> Path:

@@ -36,6 +36,7 @@ urlpatterns: list[URLPattern] = [
     path(f"{WIZARD}/convert", converting.state, name="publish-conversion"),
     path(f"{WIZARD}/convert/look", converting.look, name="convert-look"),
     path(f"{WIZARD}/convert/start", converting.start, name="convert-start"),
+    path(f"{WIZARD}/convert/cancel", converting.cancel, name="convert-cancel"),
     path(f"{WIZARD}/convert/retry", converting.retry, name="convert-retry"),
     path(f"{WIZARD}/convert/discard", converting.throw_away, name="convert-discard"),
     path(f"{WIZARD}/submit", publish.submit, name="publish-submit"),

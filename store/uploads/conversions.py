@@ -40,8 +40,8 @@ TOKEN_HOURS = 3
 S = ConversionStatus
 UNDER_WAY = (S.QUEUED, S.RUNNING)
 TRANSITIONS: Transitions = {
-    S.QUEUED: (S.QUEUED, S.RUNNING, S.SUCCEEDED, S.FAILED),
-    S.RUNNING: (S.QUEUED, S.RUNNING, S.SUCCEEDED, S.FAILED),
+    S.QUEUED: (S.QUEUED, S.RUNNING, S.SUCCEEDED, S.FAILED, S.CANCELLED),
+    S.RUNNING: (S.QUEUED, S.RUNNING, S.SUCCEEDED, S.FAILED, S.CANCELLED),
 }
 
 logger = logging.getLogger(__name__)
@@ -66,6 +66,20 @@ def start_conversion(*, listing: Listing, user: User, upload: Upload, base: Rele
         raise NotInThisState(_("Another file is being converted, or this one has not arrived whole."))
     conversion = Conversion.objects.create(listing=row, upload_id=upload.pk, base=base, created_by=user)
     send_after_commit("conversion.start", conversion.pk)
+    return conversion
+
+
+@transaction.atomic
+def cancel_conversion(*, listing: Listing, user: User) -> Conversion:
+    """Ends the one that is under way; its file stays, for another base, or to be thrown away. A worker that has it is refused from now on.
+
+    Raises NotFound (none is under way).
+    """
+    row = locked(listing, user)
+    conversion = _full(row.conversions.filter(status__in=UNDER_WAY)).select_for_update(of=("self",)).first()
+    if conversion is None:
+        raise NotFound(_("Nothing is being converted: it has ended already."))
+    _end(conversion, S.CANCELLED, error="")
     return conversion
 
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import io
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import torch
+from celery import Celery
 from safetensors.torch import load
 
 from inference import wire
+from inference.asking import Stopped
+from inference.receiving import is_wanted
 from tests.tiny_families import tiny_model, write_family
 from tests.workers.fake_store import TOKEN, FakeStore
 from tests.workers.hub import Hub
 from tests.workers.listener import Listener
 from tests.workers.processes import GpuWorker
+from workers import convert as convert_module
 
 
 @pytest.fixture
@@ -75,6 +81,26 @@ def test_a_pickle_that_holds_more_than_tensors_is_refused_with_a_sentence(
     assert end.status == "refused"
     assert "more than tensors" in end.error
     assert store.files == {}
+
+
+def test_a_child_ends_when_nobody_wants_it_any_more(
+    store: FakeStore, base: wire.ReleaseRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convert_module, "ASK_EVERY_S", 0.01)
+    converter = convert_module.Converter(Celery(), redis.Redis())  # neither is asked for anything
+    child = subprocess.Popen(["sleep", "600"])
+    try:
+        with pytest.raises(Stopped, match="cancelled"):
+            converter._await(child, spec_of(store, base, 9, token="taken back"))
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_store_that_is_away_is_not_a_refusal(store: FakeStore) -> None:
+    assert is_wanted(f"{store.url}/source", token=TOKEN)
+    assert not is_wanted(f"{store.url}/source", token="taken back")
+    assert is_wanted("http://127.0.0.1:9/source", token=TOKEN)
 
 
 def test_what_is_not_the_promised_file_is_not_opened(

@@ -13,7 +13,7 @@ from store.accounts.models import Organization
 from store.api.management.of_listing import OfListing, user_of, valid
 from store.catalog.models import Conversion, Listing
 from store.errors import NotFound
-from store.uploads.conversions import start_conversion
+from store.uploads.conversions import UNDER_WAY, cancel_conversion, start_conversion
 from store.uploads.models import Upload
 
 
@@ -36,7 +36,7 @@ class NewConversion(serializers.Serializer[Conversion]):
 
 
 class ConversionViews(OfListing[Conversion]):
-    """List, start, look."""
+    """List, start, look, cancel."""
 
     serializer_class = ConversionSerializer
     queryset = Conversion.objects.none()
@@ -60,6 +60,14 @@ class ConversionViews(OfListing[Conversion]):
             raise NotFound("There is no such model.", param="base")
         made = start_conversion(listing=self.own(), user=user_of(request), upload=upload, base=base.current_release)
         return Response(ConversionSerializer(made).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(request=None, responses=ConversionSerializer)
+    def cancel(self, request: Request, **_address: str) -> Response:
+        """Ends it; the file stays, for another base."""
+        conversion = self.one(self._own_rows())
+        if conversion.status in UNDER_WAY:
+            cancel_conversion(listing=self.own(), user=user_of(request))
+        return Response(ConversionSerializer(self.one(self._own_rows())).data)
 
     def _own_rows(self) -> Any:
         return self.own().conversions.select_related("base", "commit")

@@ -135,6 +135,7 @@ urlpatterns = [
     _at(f"{LISTING}/imports/<int:pk>/cancel", ImportViews, post="cancel"),
     _at(f"{LISTING}/conversions", ConversionViews, get="list", post="create"),
     _at(f"{LISTING}/conversions/<int:pk>", ConversionViews, get="retrieve"),
+    _at(f"{LISTING}/conversions/<int:pk>/cancel", ConversionViews, post="cancel"),
     _at(f"{LISTING}/prices", PriceViews, get="list", post="create"),
     _at(f"{LISTING}/prices/<int:pk>", PriceViews, delete="destroy"),
     _at(f"{LISTING}/plans", PlanViews, get="list", post="create"),

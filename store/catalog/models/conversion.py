@@ -18,6 +18,7 @@ class ConversionStatus(models.TextChoices):
     RUNNING = "running", _("Running")
     SUCCEEDED = "succeeded", _("Succeeded")
     FAILED = "failed", _("Failed")
+    CANCELLED = "cancelled", _("Cancelled")  # by the provider
 
 
 class Conversion(models.Model):

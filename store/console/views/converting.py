@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from django.http import HttpResponse, JsonResponse
 from django.views.decorators.http import require_POST
 
@@ -9,7 +11,8 @@ from store.catalog.models import Listing
 from store.console.arrivals import arrivals_in
 from store.console.converting import base_named, convert, discard, look_to_convert, retry_with, shown_conversion
 from store.console.managed import ManagedRequest, answers_json, json_of, managed_page, show
-from store.errors import StoreError
+from store.errors import NotFound, StoreError
+from store.uploads.conversions import cancel_conversion
 
 STATE = "_conversion.html"
 
@@ -53,6 +56,15 @@ def retry(request: ManagedRequest, listing: Listing) -> HttpResponse:
         form.add_error("base", error.message)
     shown = shown_conversion(listing, form if form.errors else None)
     return show(request, listing, STATE, shown, status=422 if form.errors else 200)
+
+
+@require_POST
+@managed_page
+def cancel(request: ManagedRequest, listing: Listing) -> HttpResponse:
+    """The one that is under way; one that has ended meanwhile is shown as it ended."""
+    with suppress(NotFound):
+        cancel_conversion(listing=listing, user=request.user)
+    return show(request, listing, STATE, shown_conversion(listing))
 
 
 @require_POST

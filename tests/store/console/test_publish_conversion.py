@@ -119,6 +119,19 @@ def test_what_failed_is_tried_on_another_base_without_sending_again(
     assert Conversion.objects.filter(upload_id=upload.pk).count() == 2
 
 
+def test_one_that_runs_is_cancelled_and_its_file_stays(
+    seller: Client, draft: Draft, conversion: Conversion, upload: Upload
+) -> None:
+    assert "/convert/cancel" in shown(seller, draft)
+    answer = seller.post(f"{draft.at}/convert/cancel").content.decode()
+    assert "The conversion of weights.pth was cancelled." in answer
+    assert upload.sha256 in answer
+    assert "every 2s" not in answer
+    conversion.refresh_from_db()
+    assert conversion.status == S.CANCELLED
+    assert seller.post(f"{draft.at}/convert/cancel").status_code == 200
+
+
 def test_the_file_of_what_failed_is_thrown_away(
     seller: Client, draft: Draft, conversion: Conversion, upload: Upload
 ) -> None:

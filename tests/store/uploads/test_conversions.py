@@ -15,7 +15,14 @@ from store.catalog.actions import NotInThisState
 from store.catalog.models import Conversion, ConversionStatus, Listing, Release
 from store.errors import NotFound
 from store.uploads.actions import begin_upload, finish_upload, store_bytes
-from store.uploads.conversions import begin_conversion, due_conversions, start_conversion, take_conversion
+from store.uploads.conversions import (
+    begin_conversion,
+    cancel_conversion,
+    due_conversions,
+    source_of,
+    start_conversion,
+    take_conversion,
+)
 from store.uploads.models import Purpose, Upload, UploadStatus
 from tests.conftest import make_listing
 from tests.store.catalog.drafts import make_draft
@@ -102,6 +109,29 @@ def test_a_failure_is_tried_three_times_each_with_a_token_of_its_own(
         assert AccessToken.objects.usable().count() == 1
         hear(conversion, attempt, status="failed", error="No room.")
     assert (conversion.status, AccessToken.objects.usable().count()) == (S.FAILED, 0)
+
+
+def test_what_is_cancelled_is_heard_of_no_more_and_its_file_may_be_tried_again(
+    draft: Listing, provider: User, upload: Upload, base: Release
+) -> None:
+    conversion = start_conversion(listing=draft, user=provider, upload=upload, base=base)
+    begin_conversion(conversion.pk)
+    assert cancel_conversion(listing=draft, user=provider).status == S.CANCELLED
+    assert hear(conversion, 1, status="done", files={"config.json": "0" * 64}).status == S.CANCELLED
+    assert (AccessToken.objects.usable().count(), due_conversions()) == (0, [])
+    with pytest.raises(NotFound):
+        source_of(conversion.pk, provider)
+    with pytest.raises(NotFound):
+        cancel_conversion(listing=draft, user=provider)
+    assert start_conversion(listing=draft, user=provider, upload=upload, base=base) != conversion
+
+
+def test_only_who_publishes_cancels(
+    draft: Listing, provider: User, stranger: User, upload: Upload, base: Release
+) -> None:
+    start_conversion(listing=draft, user=provider, upload=upload, base=base)
+    with pytest.raises(NotFound):
+        cancel_conversion(listing=draft, user=stranger)
 
 
 def test_an_older_attempt_is_not_heard(draft: Listing, provider: User, upload: Upload, base: Release) -> None:
