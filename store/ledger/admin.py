@@ -12,6 +12,8 @@ from store.ledger.dollars import dollars
 from store.ledger.models import EarningsRelease, Freeze, Hold, SharesPlan, Transfer, Wallet
 from store.staff.read_only import ReadOnlyAdmin
 
+ReadOnlyAdmin.formats["_nano"] = dollars
+
 
 def in_dollars(field: str, description: Any) -> Callable[[Any], str]:
     """A column that shows an amount of nano-dollars in full; ``description`` is its head, lazily translated."""
@@ -25,6 +27,7 @@ def in_dollars(field: str, description: Any) -> Callable[[Any], str]:
 
 @admin.register(Wallet)
 class WalletAdmin(ReadOnlyAdmin):
+    fields = ("organization", "kind", "posted_nano", "held_nano", "credited_nano", "created_at")
     list_display = (
         "__str__",
         "kind",

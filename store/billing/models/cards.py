@@ -73,6 +73,8 @@ class AutoTopup(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        verbose_name = _("automatic top-up")
+        verbose_name_plural = _("automatic top-ups")
         constraints = [
             models.CheckConstraint(
                 condition=Q(threshold_nano__gte=0, amount_nano__gt=0, month_nano__gte=models.F("amount_nano")),

@@ -23,6 +23,8 @@ class StripeEvent(models.Model):
     processed_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name = _("Stripe event")
+        verbose_name_plural = _("Stripe events")
         indexes = [models.Index(fields=["due_at"], condition=Q(processed_at=None), name="stripe_event_due")]
 
     def __str__(self) -> str:

@@ -31,6 +31,10 @@ class BillingDetails(models.Model):
     version = models.PositiveIntegerField(default=1)
     updated_at = models.DateTimeField(auto_now=True)
 
+    class Meta:
+        verbose_name = _("billing details")
+        verbose_name_plural = _("billing details")
+
     def __str__(self) -> str:
         return f"{self.organization_id}: {self.legal_name}"
 

@@ -40,6 +40,8 @@ class Topup(models.Model):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
+        verbose_name = _("top-up")
+        verbose_name_plural = _("top-ups")
         constraints = [
             models.CheckConstraint(condition=Q(amount_nano__gt=0), name="topup_positive"),
             models.CheckConstraint(condition=Q(tax_nano__gte=0), name="topup_tax_not_negative"),
