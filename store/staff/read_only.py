@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django.contrib import admin
@@ -34,7 +34,7 @@ class ReadOnlyAdmin(_NobodyChanges, ModelAdmin):
         dict[str, Callable[[Any], str]]
     ] = {}  # by the end of a column's name: later apps say how theirs are read
 
-    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
         return [self._formatted(name) for name in super().get_fields(request, obj)]
 
     def _formatted(self, name: Any) -> Any:
