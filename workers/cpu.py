@@ -32,6 +32,7 @@ TASKS = (
     "invitations",
     "measure",
     "money",
+    "months",
     "notices",
     "payments",
     "payouts",
@@ -84,6 +85,7 @@ app.conf.update(
         "prove what was asked for": {"task": "money.due", "schedule": crontab(minute="*/5"), "options": {"expires": 300}},
         "keep the days of the ledger": {"task": "money.days", "schedule": crontab(hour="2", minute="5")},
         "end requests of staff": {"task": "money.requests", "schedule": crontab(minute="20")},
+        "make the coming months of runs": {"task": "runs.months", "schedule": crontab(hour="2", minute="20")},
         "forget old answers": {"task": "money.replays", "schedule": crontab(minute="40")},
         "check what is due": {
             "task": "check.due", "schedule": DUE_EVERY_S, "options": {"expires": DUE_EVERY_S},

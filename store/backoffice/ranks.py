@@ -12,7 +12,8 @@ from store.backoffice.links import rows
 from store.backoffice.period import Period
 from store.ledger.dollars import dollars
 from store.ledger.sql import execute
-from store.reputation.periods import first_id, hour_of
+from store.reputation.periods import hour_of
+from store.runs.ids import first_id
 
 TOP: Final = 8
 COUNTED: Final = timedelta(hours=3)  # an hour of runs is counted for the last time two hours after it began

@@ -47,6 +47,7 @@ def main() -> int:
     from store.bringup.show import ShowFailed, show_store  # these need Django's apps, which are there from here on
 
     migrate()
+    call_command("runs", "months", stdout=io.StringIO())  # a store that was off for long has none of today
     collect_static()
     with step("Preparing the demo: a provider, a consumer, an admin, the sample model") as tell:
         demo = make_demo(settings.DATA_DIR / "demo.json", on_progress=lambda progress: tell(show_bytes(progress)))

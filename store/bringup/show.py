@@ -66,7 +66,7 @@ def _books(email: str) -> tuple[int, int]:
     organization = User.objects.get(email=email).personal_organization
     deadline = time.monotonic() + SETTLED_S
     while True:
-        run = Run.objects.filter(organization=organization).order_by("-id").first()
+        run = Run.objects.newest_first().filter(organization=organization).first()
         if run and run.status != RunStatus.OPEN:
             return run.charge_nano, Wallet.objects.get(organization=organization, kind=WalletKind.CREDIT).available_nano
         if time.monotonic() > deadline:

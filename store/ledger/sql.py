@@ -15,14 +15,17 @@ from django.db import connection
 PREPARE_AFTER = 2  # executions of the same text on a connection
 
 
-def execute(query: str, *params: object) -> list[tuple[Any, ...]]:
-    """Runs a statement in Django's current transaction, and returns its rows, if it has any. Raises django.db errors."""
+def execute(query: str, *params: object, plan_anew: bool = False) -> list[tuple[Any, ...]]:
+    """Runs a statement in Django's current transaction, and returns its rows, if it has any. Raises django.db errors.
+
+    ``plan_anew``: it is planned for its values each time. A plan for any values looks for an array of ids in every partition.
+    """
     connection.ensure_connection()
     raw: psycopg.Connection[tuple[Any, ...]] = connection.connection
     if raw.prepare_threshold is None:
         raw.prepare_threshold = PREPARE_AFTER
     with connection.wrap_database_errors, psycopg.Cursor(raw) as cursor:
-        cursor.execute(query.encode(), params)
+        cursor.execute(query.encode(), params, prepare=False if plan_anew else None)
         return cursor.fetchall() if cursor.description else []
 
 

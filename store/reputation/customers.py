@@ -10,7 +10,7 @@ from django.utils import timezone
 from store.accounts.models import Membership, Organization, User
 from store.catalog.models import Listing
 from store.reputation.models import PaidDay
-from store.reputation.periods import first_id
+from store.runs.ids import first_id
 from store.runs.models import Run
 
 NOT_ROLLED_UP = timedelta(days=2)  # runs of this age may not be days yet, whatever happened to the clock

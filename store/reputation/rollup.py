@@ -17,7 +17,8 @@ from store.ledger.pricing import PPM
 from store.ledger.shares_sql import ROYALTIES
 from store.ledger.sql import execute
 from store.reputation.histogram import BUCKETS, bucket_sql
-from store.reputation.periods import HOUR, first_id, hour_of
+from store.reputation.periods import HOUR, hour_of
+from store.runs.ids import first_id
 
 LOCK_SPACE = 1_919_250_540  # of hours, among the database's advisory locks
 RECENT = 2  # hours that the clock counts again

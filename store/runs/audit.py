@@ -13,6 +13,15 @@ CHARGE = """CASE WHEN r.status = 'open' OR (r.status <> 'succeeded' AND r.output
 FREE = "CASE WHEN r.status = 'open' THEN 0 ELSE r.free_nano END"
 PLATFORM = "div(r.charge_nano::numeric * r.commission_ppm, 1000000)"
 OF_A_RUN = "kind IN ('usage', 'commission', 'royalty') AND key LIKE 'run:%'"
+# The partitions of runs_run, as [low, high) of the milliseconds that ids begin with; the first one begins before all time.
+MILLISECONDS = (
+    "('x' || left(translate(substring(bound FROM '{0} \\(''([0-9a-f-]+)''\\)'), '-', ''), 12))::bit(48)::bigint"
+)
+MONTHS = f"""
+SELECT coalesce({MILLISECONDS.format("FROM")}, 0) AS low, {MILLISECONDS.format("TO")} AS high
+FROM (SELECT pg_get_expr(c.relpartbound, c.oid) AS bound FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+      WHERE i.inhparent = 'runs_run'::regclass) AS part WHERE bound <> 'DEFAULT'"""
+MAKE = "Run manage.py runs months, and look why the clock did not (runs.months, each night)."
 
 CHECKS = (
     Check(
@@ -107,5 +116,20 @@ CHECKS = (
             SELECT 'replay ' || p.id, 'an answer, or no row', 'no answer' FROM runs_replay p JOIN runs_run r ON r.id = p.run_id
             WHERE p.chunks IS NULL AND r.status <> 'open'""",
         remedy="Delete the row: the run ended, and its Idempotency-Key would be in progress for ever.",
+    ),
+    Check(
+        name="months of runs",
+        query=f"""
+            SELECT 'month ' || to_char(m.begins AT TIME ZONE 'UTC', 'YYYY-MM'), 'a partition of runs_run', 'none'
+            FROM (SELECT date_trunc('month', at, 'UTC') AS begins FROM unnest(ARRAY[now(), now() + interval '1 month']) AS at) AS m
+            WHERE NOT EXISTS (SELECT FROM ({MONTHS}) AS p WHERE extract(epoch FROM m.begins) * 1000 >= p.low
+                              AND extract(epoch FROM m.begins) * 1000 < p.high)""",
+        remedy="Its runs will land in the default partition, and be slow to find. " + MAKE,
+    ),
+    Check(
+        name="runs of no month",
+        query="SELECT 'table runs_run_default', 'no row', count(*) || ', the first of them run ' || min(id::text) FROM runs_run_default HAVING count(*) > 0",
+        remedy="Ids of a month that was not made, or of a clock that is wrong: set the clock of the gateways right. Making their months "
+        "moves them. " + MAKE,
     ),
 )

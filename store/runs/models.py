@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from store.accounts.models import Organization, User
 from store.catalog.models import Listing, Price, Release
 from store.keys.models import ApiKey
 from store.ledger.models import Hold, SharesPlan
+from store.runs.ids import first_id
 from store.subscriptions.models import SubscriptionPeriod
 
 
@@ -69,14 +72,25 @@ class Endpoint(models.TextChoices):
     PLAYGROUND = "playground", _("Playground")
 
 
+CLOCKS_DIFFER = timedelta(hours=1)  # between the processes that make ids, at the very most
+
+
 class RunQuerySet(models.QuerySet["Run"]):
     def visible_to(self, user: Any) -> RunQuerySet:
         """The runs that the user's organizations paid for."""
         return self.filter(organization__in=Organization.objects.visible_to(user))
 
+    def newest_first(self) -> RunQuerySet:
+        """By their ids, downwards, from now on: so that months to come and the default partition are left out, and those that remain
+        follow each other. A LIMIT then reads the newest months alone."""
+        return self.filter(id__lt=first_id(timezone.now() + CLOCKS_DIFFER)).order_by("-id")
+
 
 class Run(models.Model):
-    """A request that was accepted. Settled exactly once: the move away from OPEN is a compare-and-set."""
+    """A request that was accepted. Settled exactly once: the move away from OPEN is a compare-and-set.
+
+    The table is partitioned by the months of its ids (``runs.actions.months``); what is asked with a range of ids reads only these.
+    """
 
     id = models.UUIDField(primary_key=True)  # version 7: sorts by time
     # Most of these have no constraint in the database. Their rows cannot be deleted there (triggers keep wallets, holds, prices and
@@ -98,9 +112,8 @@ class Run(models.Model):
         Release, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+"
     )
     price = models.ForeignKey(Price, on_delete=models.PROTECT, db_constraint=False, db_index=False, related_name="+")
-    hold = models.OneToOneField(
-        Hold, on_delete=models.PROTECT, db_constraint=False, related_name="run"
-    )  # has the run's id
+    # Has the run's id: so a constraint has it, and it is unique as the id is. There is no index on it.
+    hold = models.OneToOneField(Hold, on_delete=models.PROTECT, db_constraint=False, related_name="run")
     gateway = models.ForeignKey(Gateway, on_delete=models.PROTECT, db_index=False, related_name="runs")
     budget_uses = ArrayField(models.BigIntegerField(), default=list)  # ids of the BudgetUse rows that hold its amount
     # Of the free allowance: what the run may take while it is open, what it took when it has ended. It is not in the charge.
@@ -138,6 +151,7 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
+        constraints = [models.CheckConstraint(condition=Q(hold=F("id")), name="run_hold_has_its_id")]
         indexes = [
             models.Index(fields=["gateway"], condition=Q(status="open"), name="run_open"),
             models.Index(fields=["organization", "-id"], name="run_of_organization"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import Avg
+from django.db.models import Avg, Count
 
 from store.catalog.earning import TypicalCall
 from store.catalog.models import Listing
@@ -14,12 +14,12 @@ RECENT = 1_000
 
 def typical_call(listing: Listing) -> TypicalCall | None:
     """The average of the listing's last runs that succeeded; None where there were fewer than ENOUGH."""
-    recent = Run.objects.filter(listing=listing, status=RunStatus.SUCCEEDED).order_by("-id")[:RECENT]
-    if recent.count() < ENOUGH:
-        return None
-    means = Run.objects.filter(pk__in=recent.values("pk")).aggregate(
-        prompt=Avg("prompt_tokens"), cached=Avg("cached_tokens"), output=Avg("output_tokens")
+    recent = Run.objects.newest_first().filter(listing=listing, status=RunStatus.SUCCEEDED)[:RECENT]
+    means = recent.aggregate(
+        runs=Count("pk"), prompt=Avg("prompt_tokens"), cached=Avg("cached_tokens"), output=Avg("output_tokens")
     )
+    if means["runs"] < ENOUGH:
+        return None
     return TypicalCall(
         prompt_tokens=round(means["prompt"]),
         cached_tokens=round(means["cached"]),

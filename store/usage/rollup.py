@@ -16,7 +16,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from store.ledger.sql import execute
-from store.reputation.periods import HOUR, first_id, hour_of
+from store.reputation.periods import HOUR, hour_of
+from store.runs.ids import first_id
+from store.runs.models import Run
 from store.usage.counting_sql import DIMENSIONS, SLICED, VALUES, counted, sliced, summed
 
 LOCK_SPACE = 1_919_250_541  # of days, among the database's advisory locks
@@ -36,9 +38,9 @@ FROM ({summed(where="h.starts_at >= %s AND h.starts_at < %s + interval '1 day'")
 SLICE = f"""
 INSERT INTO usage_usageslice ({SLICED}) SELECT {SLICED} FROM ({sliced(where="b.grain = %s AND b.starts_at = %s")}) AS s
 """
-# The hours since the first run or training that are not final, the newest first.
+# The hours since the first run (when it was opened is given) or training that are not final, the newest first.
 DUE = """
-WITH first AS (SELECT least((SELECT opened_at FROM runs_run ORDER BY id LIMIT 1), (SELECT min(finished_at) FROM tuning_tunejob)) AS moment)
+WITH first AS (SELECT least(%s::timestamptz, (SELECT min(finished_at) FROM tuning_tunejob)) AS moment)
 SELECT h.hour FROM first
 CROSS JOIN generate_series(date_trunc('hour', first.moment, 'UTC') - interval '1 hour', %s::timestamptz, interval '1 hour') AS h (hour)
 WHERE NOT EXISTS (SELECT FROM usage_countedhour c WHERE c.hour = h.hour AND c.is_final)
@@ -49,9 +51,14 @@ ORDER BY h.hour DESC LIMIT %s
 def roll_up(*, now: datetime | None = None) -> list[datetime]:
     """Counts the hours that are not final, MAX_HOURS at most; returns their begins."""
     moment = now or timezone.now()
-    due = [hour for (hour,) in execute(DUE, hour_of(moment), MAX_HOURS)]
+    due = [hour for (hour,) in execute(DUE, _first_opened(moment), hour_of(moment), MAX_HOURS)]
     _count(due, moment)
     return due
+
+
+def _first_opened(now: datetime) -> datetime | None:
+    """When the first run was opened. With an end, the months follow each other, and the first one with a run is the only one that is read."""
+    return Run.objects.filter(id__lt=first_id(now + HOUR)).order_by("id").values_list("opened_at", flat=True).first()
 
 
 def rebuild(since: datetime, until: datetime) -> None:

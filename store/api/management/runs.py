@@ -38,6 +38,5 @@ class RunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.Gene
     lookup_value_converter = "uuid"
 
     def get_queryset(self) -> QuerySet[Run]:
-        return Run.objects.visible_to(self.request.user).select_related(
-            "organization", "listing__organization", "api_key"
-        )
+        runs = Run.objects.visible_to(self.request.user).newest_first()
+        return runs.select_related("organization", "listing__organization", "api_key")

@@ -18,6 +18,7 @@ from store.billing.models import Paper, PaperKind, Place, TopupMode
 from store.billing.papers.issuing import issue
 from store.ledger.models import Transfer, TransferKind, Wallet, WalletKind
 from store.ledger.sql import execute
+from store.runs.ids import first_id
 
 BATCH: Final = 1000
 OPEN_FOR: Final = timedelta(days=1)  # a run opened so long before it was settled at most
@@ -135,7 +136,7 @@ def _used(wallet: Wallet, month: Month, within: QuerySet[Transfer]) -> list[dict
     """What was spent, by model; trainings and all else apart. Its sum is what left the wallet, to the unit."""
     spent = within.filter(debit=wallet).exclude(kind__in=NOT_SPENDING)
     rows = execute(
-        CALLED, wallet.organization_id, _run_id_at(month.starts - OPEN_FOR), _run_id_at(month.ends), month.starts, month.ends
+        CALLED, wallet.organization_id, first_id(month.starts - OPEN_FOR), first_id(month.ends), month.starts, month.ends
     )  # fmt: skip
     lines = [
         {"text": name, "calls": calls, "tokens_in": tokens_in, "tokens_out": tokens_out, "amount_nano": amount}
@@ -145,8 +146,3 @@ def _used(wallet: Wallet, month: Month, within: QuerySet[Transfer]) -> list[dict
     others = _sum(spent) - trained - sum(line["amount_nano"] for line in lines)
     more = [(_("Fine-tuning"), trained), (_("Other"), others)]
     return lines + [{"text": text, "amount_nano": amount} for text, amount in more if amount]
-
-
-def _run_id_at(when: datetime) -> str:
-    """The least UUID of version 7 of a moment."""
-    return f"{int(when.timestamp() * 1000):012x}".ljust(32, "0")

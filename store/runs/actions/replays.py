@@ -69,22 +69,35 @@ class Replays:
 
     def _read(self, wanted: set[_Name]) -> dict[_Name, _Earlier]:
         rows = execute(
-            """SELECT p.organization_id, p.api_key_id, p.key, p.body_sha256, p.chunks, r.id, r.prompt_tokens, r.max_tokens
+            """SELECT p.organization_id, p.api_key_id, p.key, p.body_sha256, p.chunks, p.run_id
                FROM unnest(%s::bigint[], %s::text[]) AS w(organization_id, key)
                JOIN runs_replay p ON p.organization_id = w.organization_id AND p.key = w.key
-               JOIN runs_run r ON r.id = p.run_id WHERE p.created_at > %s::timestamptz""",
+               WHERE p.created_at > %s::timestamptz""",
             array([organization_id for organization_id, _api_key_id, _key in wanted]),
             text_array([key for _organization_id, _api_key_id, key in wanted]),
             self._oldest.isoformat(),
         )
+        tokens = _tokens([run_id for *_others, run_id in rows])
         return {
-            (organization_id, api_key_id, key): _Earlier(bytes(body), _found(chunks, run_id, prompt, most))
-            for organization_id, api_key_id, key, body, chunks, run_id, prompt, most in rows
+            (organization_id, api_key_id, key): _Earlier(bytes(body), _found(chunks, run_id, *tokens[run_id]))
+            for organization_id, api_key_id, key, body, chunks, run_id in rows
         }
 
 
 def _name(run: OpenRun) -> _Name:
     return run.organization_id, run.api_key_id, run.replay.key if run.replay else ""
+
+
+def _tokens(run_ids: Sequence[UUID]) -> dict[UUID, tuple[int, int]]:
+    """(prompt_tokens, max_tokens) of runs. Apart from what asks for them, most keys are new, and no month is read."""
+    if not run_ids:
+        return {}
+    rows = execute(
+        "SELECT id, prompt_tokens, max_tokens FROM runs_run WHERE id = ANY(%s::uuid[])",
+        array(run_ids),
+        plan_anew=True,
+    )
+    return {run_id: (prompt, most) for run_id, prompt, most in rows}
 
 
 def _found(chunks: bytes | None, run_id: UUID, prompt_tokens: int, max_tokens: int) -> ReplayFound | None:

@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 from store.accounts.models import User
 from store.console.run_list import PER_PAGE, run_page, runs_of
 from store.ledger.dollars import dollars
-from store.reputation.periods import first_id
+from store.runs.ids import first_id
 from store.runs.models import RunStatus
 from tests.store.console.conftest import MakeRun
 

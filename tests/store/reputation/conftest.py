@@ -14,8 +14,8 @@ from uuid_utils.compat import uuid7
 from store.accounts.models import Organization, User
 from store.catalog.models import Listing, Price
 from store.ledger.models import Hold, HoldStatus, Wallet, WalletKind
-from store.reputation.periods import first_id
 from store.runs.actions import heartbeat_gateway
+from store.runs.ids import first_id
 from store.runs.models import Endpoint, Run, RunStatus
 
 RunMaker = Callable[..., Run]
