@@ -16,6 +16,7 @@ MEASUREMENTS = (
     "training",
     "tune_answer",
     "ledger",
+    "months",
     "gateway",
     "store",
     "upload",
