@@ -17,7 +17,7 @@ from store.uploads.errors import UploadGone, UploadLocked
 from store.uploads.headers import read_number
 from store.uploads.links import Link
 from store.uploads.models import UNFINISHED, Upload, UploadStatus
-from store.uploads.part_file import Held
+from store.uploads.part_file import Held, remove
 from store.uploads.receiving import in_thread
 from store.uploads.writers import PartWriter, StreamWriter, WholeWriter
 
@@ -78,15 +78,27 @@ def upload_of(link: Link) -> Upload:
 
 
 async def held(upload: Upload, *, shared: bool = False) -> Held:
-    """The right to write, for which a stale connection is made to give way. Raises UploadLocked."""
+    """The right to write, for which a stale connection is made to give way. Raises UploadLocked, and UploadGone where it has ended meanwhile."""
     until = asyncio.get_running_loop().time() + LOCK_WAIT_S
     while True:
         try:
-            return await in_thread(Held, upload.pk, shared=shared)
+            return await in_thread(_taken, upload, shared=shared)
         except UploadLocked:
             if asyncio.get_running_loop().time() > until:
                 raise
             await asyncio.sleep(LOCK_POLL_S)
+
+
+def _taken(upload: Upload, *, shared: bool) -> Held:
+    """Its status is read once more under the right: who cancels commits first and deletes the folder then, which ``Held`` may have made anew."""
+    right = Held(upload.pk, shared=shared)
+    status = Upload.objects.filter(pk=upload.pk).values_list("status", flat=True).first()
+    if status in UNFINISHED:
+        return right
+    if status != UploadStatus.DONE:
+        remove(upload.pk)
+    right.release()
+    raise UploadGone
 
 
 async def opened(right: Held, make: Callable[[], W]) -> W:

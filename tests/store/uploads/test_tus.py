@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.core.files.storage import default_storage
 from pytest_django import Settings
 
 from store.accounts.models import Organization
 from store.catalog.models import Blob, OrganizationBlob
 from store.uploads import digests
+from store.uploads.errors import UploadGone
 from store.uploads.models import Upload, UploadStatus
+from store.uploads.request import held
 from tests.store.uploads.conftest import committed as db
 from tests.store.uploads.conftest import use_of
 from tests.store.uploads.tus_client import MB, TUS, TusClient, checksum, content, sha256
@@ -177,6 +180,17 @@ def test_a_cancelled_upload_is_gone_and_its_reservation_with_it(
     assert use_of(organization) == (0, 0)
     assert list((files / "uploads").iterdir()) == []
     assert [sender.head(link).status_code, sender.delete(link).status_code] == [410, 410]
+
+
+def test_what_was_cancelled_a_moment_ago_takes_no_byte_and_leaves_no_folder(
+    sender: TusClient, organization: Organization, files: Path
+) -> None:
+    link = sender.link("provider", len(DATA))
+    read_before = Upload.objects.get()
+    assert sender.delete(link).status_code == 204
+    with pytest.raises(UploadGone):
+        async_to_sync(held)(read_before)
+    assert list((files / "uploads").iterdir()) == []
 
 
 def test_cancelling_stops_the_connection_that_sends(sender: TusClient, organization: Organization) -> None:
