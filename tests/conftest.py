@@ -10,7 +10,9 @@ from collections.abc import Generator
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.db import connection
+from django.test import Client
 from pytest_django.plugin import DjangoDbBlocker
 
 from store.accounts.models import Membership, Organization, ProviderProfile, Role, User
@@ -122,6 +124,14 @@ def moderator(db: None) -> User:
 def admin(db: None) -> User:
     """Runs the store."""
     return make_user("admin", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def staff(client: Client, admin: User) -> Client:
+    """A browser in which the admin has signed in, and has a second factor."""
+    TOTP.activate(admin, generate_totp_secret())
+    client.force_login(admin)
+    return client
 
 
 @pytest.fixture

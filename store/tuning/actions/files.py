@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -14,16 +13,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from store.accounts.models import Organization, User
-from store.catalog import blobs, leases
+from store.accounts.models import User
+from store.catalog import leases
 from store.catalog.actions.moves import Transitions, move
-from store.catalog.storage import give_up, keep_blob, reserve, unreserve
+from store.catalog.storage import give_up
 from store.errors import Conflict, InvalidRequest, NotFound
 from store.outbox import send_after_commit
 from store.tuning.child import ChildStopped, Refusal, ask_child, local
 from store.tuning.errors import FileInUse
 from store.tuning.models import UNREAD, DataFile, DataFormat, FilePurpose, FileStatus, unfinished_with
-from store.uploads.actions import check_filename, check_sender
+from store.uploads.actions import check_sender
 from store.uploads.models import Purpose, Upload, UploadStatus
 
 MAX_ATTEMPTS = 3  # to read a file: then something in it kills the worker
@@ -77,23 +76,6 @@ def add_file(
     )  # fmt: skip
     send_after_commit("data.read", file.pk)
     return file
-
-
-def keep_result(*, organization: Organization, filename: str, data: bytes, created_by: User | None) -> DataFile:
-    """A file that a training has made: its metrics. It is not read. Raises InvalidRequest, QuotaExceeded, OSError. Not inside a transaction."""
-    check_filename(filename)
-    sha256 = hashlib.sha256(data).hexdigest()
-    reserve(organization, len(data))
-    try:
-        blobs.store_data(sha256, data)
-        blob = keep_blob(organization=organization, sha256=sha256, size=len(data), reserved=len(data))
-    except BaseException:
-        unreserve(organization, len(data))
-        raise
-    return DataFile.objects.create(
-        organization=organization, filename=filename, purpose=FilePurpose.RESULTS, size=len(data), blob=blob, sha256=sha256,
-        status=S.PROCESSED, created_by=created_by,
-    )  # fmt: skip
 
 
 @transaction.atomic

@@ -19,14 +19,6 @@ from store.runs.models import Gateway, Run
 READ_ONLY = (Wallet, Transfer, Hold, Run, Release, Price, Topup, ApiKey, Blob, Gateway)
 
 
-@pytest.fixture
-def staff(client: Client, admin: User) -> Client:
-    """A browser in which the admin has signed in, and has a second factor."""
-    TOTP.activate(admin, generate_totp_secret())
-    client.force_login(admin)
-    return client
-
-
 @pytest.mark.django_db
 def test_a_visitor_is_sent_to_the_stores_own_sign_in(client: Client) -> None:
     response = client.get("/admin/", follow=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from django.urls import reverse
@@ -247,13 +246,6 @@ def test_a_provider_sees_the_rate_and_its_rule(client: Client, law: Listing, pro
     assert "Launch &lt;summer&gt;" in page
     client.force_login(stranger)
     assert client.get(api).status_code == 404
-
-
-@pytest.fixture
-def staff(client: Client, admin: User) -> Client:
-    TOTP.activate(admin, generate_totp_secret())
-    client.force_login(admin)
-    return client
 
 
 FORM = {"name": "Everybody", "scope": "global", "percent": "12.5", "reason": REASON, "category": "", "provider": ""}

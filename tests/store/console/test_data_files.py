@@ -11,9 +11,9 @@ from django.urls import reverse
 
 from store.accounts.models import Membership, Organization, Role, User
 from store.catalog.models import Price, Release
-from store.tuning.actions.files import add_file, keep_result, run_reading
+from store.tuning.actions.files import add_file, run_reading
 from store.tuning.actions.tallies import run_tally, tally_file
-from store.tuning.models import DataFile, FileStatus, Tally
+from store.tuning.models import DataFile, FilePurpose, FileStatus, Tally
 from store.uploads.actions import begin_upload
 from store.uploads.models import Purpose
 from tests.store.tuning.conftest import ANSWER, CHAT, USER, add, base, files, lines, organization, sent
@@ -150,8 +150,9 @@ def test_the_content_is_a_download(consumer: User, add: Add) -> None:
     assert answer["Content-Disposition"].startswith("attachment")
 
 
-def test_results_are_shown_without_a_report(browser: Client, organization: Organization) -> None:
-    file = keep_result(organization=organization, filename="metrics.csv", data=b"step\n1\n", created_by=None)
+def test_results_are_shown_without_a_report(browser: Client, add: Add) -> None:
+    DataFile.objects.filter(pk=add().pk).update(filename="metrics.csv", purpose=FilePurpose.RESULTS)
+    file = DataFile.objects.get()
     shown = page(browser, file)
     assert "metrics.csv" in shown
     assert "Which column" not in shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib import admin as site
 from django.http import HttpRequest
 from django.test import Client
@@ -15,13 +14,6 @@ from store.ledger.models import Transfer, Wallet
 from store.staff.read_only import ReadOnlyAdmin
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def staff(client: Client, admin: User) -> Client:
-    TOTP.activate(admin, generate_totp_secret())
-    client.force_login(admin)
-    return client
 
 
 def page_of(staff: Client, row: Wallet | Transfer | Topup) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -16,13 +15,6 @@ from store.moderation.models import Decision, Report, ReportStatus
 from tests.store.catalog.drafts import PRICE, make_ready
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def staff(client: Client, admin: User) -> Client:
-    TOTP.activate(admin, generate_totp_secret())
-    client.force_login(admin)
-    return client
 
 
 def do(staff: Client, model: str, action: str, ids: list[int], reason: str = "") -> str:

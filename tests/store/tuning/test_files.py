@@ -26,12 +26,11 @@ from store.tuning.actions.files import (
     delete_file,
     describe_file,
     due_files,
-    keep_result,
     run_reading,
 )
 from store.tuning.actions.tallies import due_tallies, run_tally, tally_file
 from store.tuning.errors import FileNotReady
-from store.tuning.models import DataFile, DataFormat, FilePurpose, FileStatus, Tally, TallyStatus
+from store.tuning.models import DataFile, DataFormat, FileStatus, Tally, TallyStatus
 from store.uploads.actions import begin_upload
 from store.uploads.models import Purpose, Upload
 from tests.store.tuning.conftest import ANSWER, CHAT, USER, lines, sent
@@ -206,12 +205,6 @@ def test_a_file_that_kills_its_worker_is_given_up(organization: Organization) ->
     file.refresh_from_db()
     assert file.status == FileStatus.ERROR
     assert "broken off 3 times" in file.status_details
-
-
-def test_results_are_kept_and_not_read(organization: Organization, consumer: User) -> None:
-    file = keep_result(organization=organization, filename="metrics.csv", data=b"step,loss\n1,2\n", created_by=consumer)
-    assert (file.purpose, file.status, file.size) == (FilePurpose.RESULTS, FileStatus.PROCESSED, 14)
-    assert storage_use(organization).used_bytes == 14
 
 
 @pytest.mark.django_db(transaction=True)

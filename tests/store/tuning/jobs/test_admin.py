@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.test import Client
 from django.urls import reverse
 
-from store.accounts.models import User
 from store.tuning.actions.imports import start_data_import
 from store.tuning.models import JobStatus
 from tests.store.tuning.jobs.conftest import JobMaker
 from tests.store.tuning.jobs.fake_worker import FakeWorker
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def staff(client: Client, admin: User) -> Client:
-    TOTP.activate(admin, generate_totp_secret())
-    client.force_login(admin)
-    return client
 
 
 def test_jobs_and_files_are_looked_at(staff: Client, job_of: JobMaker) -> None:
